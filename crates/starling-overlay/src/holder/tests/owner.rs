@@ -1,0 +1,89 @@
+//! What a mailbox's owner may do.
+
+use starling_proto::ids::NodeKey;
+use starling_proto::limits as proto_limits;
+use starling_proto::message::StoreOutcome::{HaveNewer, Stored};
+use starling_proto::message::{Operation, Refusal, Response};
+
+use crate::holder::Notice;
+use crate::holder::testing::{DAY, Desk, Maker, group, mailbox};
+
+#[test]
+fn an_owner_lists_and_deletes_its_own_and_nothing_else() {
+    let mut desk = Desk::new();
+    let (mine, yours) = (Maker::mail(1, 1), Maker::mail(2, 1));
+    desk.put(&mine);
+    desk.put(&yours);
+    let entry = Maker::directory(1);
+    desk.put(&entry);
+    assert_eq!(desk.owner(5, 1, Operation::List), Response::Listed(vec![mine.make().id()]));
+    let ids = vec![mine.make().id(), yours.make().id(), entry.make().id()];
+    assert_eq!(desk.owner(5, 1, Operation::Delete(ids)), Response::Deleted(1));
+    assert!(!desk.has(&mine) && desk.has(&yours) && desk.has(&entry));
+}
+
+#[test]
+fn ida_02_a_request_is_worth_something_to_one_holder_on_one_connection() {
+    let mut desk = Desk::new();
+    desk.put(&Maker::mail(1, 1));
+    let good = desk.owner_operation(1, Operation::List);
+    let mut elsewhere = good.clone();
+    elsewhere.holder = NodeKey::new([8; 32]);
+    let mut other_connection = good.clone();
+    other_connection.channel_binding = [4; proto_limits::CHANNEL_BINDING];
+    let refused = Response::Refused(Refusal::NotAllowed);
+    assert_eq!(desk.signed(5, &elsewhere, true), refused);
+    assert_eq!(desk.signed(5, &other_connection, true), refused);
+    assert_eq!(desk.signed(5, &good, false), refused);
+    assert!(matches!(desk.signed(5, &good, true), Response::Listed(ids) if ids.len() == 1));
+}
+
+#[test]
+fn what_is_deleted_does_not_come_back() {
+    let mut desk = Desk::new();
+    let (here, late) = (Maker::mail(1, 1), Maker::mail(1, 2));
+    desk.put(&here);
+    let ids = vec![here.make().id(), late.make().id()];
+    assert_eq!(desk.owner(5, 1, Operation::Delete(ids)), Response::Deleted(1));
+    assert_eq!((desk.put(&here), desk.put(&late)), (HaveNewer, HaveNewer));
+    desk.restart();
+    assert_eq!((desk.put(&here), desk.put(&late)), (HaveNewer, HaveNewer));
+    desk.sweep(true);
+    desk.pass(15 * DAY);
+    assert_eq!(desk.sweep(false), 2);
+    assert_eq!(desk.holder.usage().deletions, 0);
+}
+
+#[test]
+fn nobody_deletes_in_advance_from_the_mailbox_of_another() {
+    let mut desk = Desk::new();
+    let mail = Maker::mail(1, 1);
+    desk.owner(5, 2, Operation::Delete(vec![mail.make().id()]));
+    assert_eq!(desk.put(&mail), Stored);
+}
+
+#[test]
+fn a_list_is_one_answer_long_and_the_rest_comes_after_deleting() {
+    let mut desk = Desk::new();
+    for text in 0..300 {
+        assert_eq!(desk.put(&Maker::mail(1, text)), Stored);
+    }
+    let Response::Listed(first) = desk.owner(5, 1, Operation::List) else { panic!("no list") };
+    assert_eq!(first.len(), proto_limits::RECORD_IDS);
+    assert!(Response::Listed(first.clone()).to_frame().is_ok());
+    assert_eq!(desk.owner(5, 1, Operation::Delete(first)), Response::Deleted(256));
+    assert!(matches!(desk.owner(5, 1, Operation::List), Response::Listed(rest) if rest.len() == 44));
+}
+
+#[test]
+fn a_subscribed_owner_hears_of_new_deposits_until_it_goes() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.owner(5, 1, Operation::Subscribe), Response::Subscribed);
+    let notice = Notice { to: NodeKey::new([5; 32]), address: mailbox(1) };
+    assert_eq!(desk.offer(Maker::mail(1, 1).make(), group(1)).notify, [notice]);
+    assert_eq!(desk.offer(Maker::mail(1, 1).make(), group(1)).notify, [], "not for what is here already");
+    assert_eq!(desk.offer(Maker::mail(2, 1).make(), group(1)).notify, []);
+    assert_eq!(desk.offer(Maker::mail(1, 2).bad().make(), group(1)).notify, []);
+    desk.holder.disconnected(&NodeKey::new([5; 32]));
+    assert_eq!(desk.offer(Maker::mail(1, 3).make(), group(1)).notify, []);
+}

@@ -1,0 +1,283 @@
+//! One iterative lookup: who, of all peers, is closest to a place?
+//!
+//! The machine knows nothing of requests on the wire: it says whom to ask, and is told what came back. It ends when
+//! the closest peers it knows of, as many as were wanted, have all answered. A peer counts when it has answered, never
+//! because somebody named it.
+//!
+//! What a hostile answer can do is bounded: peers of one address group take only so many places, contacts that turn
+//! out to be invented spoil the credit of whoever named them, and requests and time have budgets.
+
+mod shortlist;
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use starling_proto::addr::Peer;
+use starling_proto::ids::{NodeId, NodeKey};
+use starling_proto::limits;
+use starling_proto::time::Tick;
+
+use self::shortlist::{Shortlist, SourceId, Standing};
+use crate::config::LookupConfig;
+use crate::group::AddressGroup;
+
+/// Candidates kept for each peer wanted: room for what sixteen answers can add.
+const CANDIDATES_PER_PLACE: usize = 16;
+
+/// Something that a lookup is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookupInput {
+    /// A peer answered.
+    Answered {
+        /// Which one.
+        from: NodeKey,
+        /// Where the connection ends, if that is known: it replaces the address by hearsay.
+        address: Option<SocketAddr>,
+        /// Whether it serves: a client may know servers but is none.
+        serves: bool,
+        /// Whom it named, at most as many as were asked for.
+        peers: Vec<Peer>,
+    },
+    /// A peer did not answer, or does not serve.
+    Failed(NodeKey),
+}
+
+/// Something that a lookup wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookupOutput {
+    /// Ask this peer for those closest to the target.
+    Ask(Peer),
+    /// It has ended.
+    Done(Found),
+}
+
+/// What a lookup found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Found {
+    /// The closest peers that answered, closest first, with the group of the address they answered from.
+    pub peers: Vec<(Peer, AddressGroup)>,
+    /// Requests it took.
+    pub requests: u32,
+    /// Whether too few address groups exist for the caps.
+    pub caps_relaxed: bool,
+    /// Whether a budget ended it, so that closer peers may exist.
+    pub cut_short: bool,
+}
+
+/// A lookup under way.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    target: NodeId,
+    me: NodeKey,
+    width: usize,
+    config: LookupConfig,
+    shortlist: Shortlist,
+    parallelism: usize,
+    requests: u32,
+    began: Tick,
+    ended: bool,
+}
+
+impl Lookup {
+    /// A lookup by `me` of the `width` peers closest to `target` (at most [`limits::ANSWER_PEERS`]), beginning with
+    /// `known` peers.
+    #[must_use]
+    pub fn new(
+        me: NodeKey,
+        target: NodeId,
+        width: usize,
+        known: Vec<Peer>,
+        begin: (LookupConfig, Tick),
+    ) -> Self {
+        let (config, now) = begin;
+        let width = width.clamp(1, limits::ANSWER_PEERS);
+        let bound = width.max(limits::K).saturating_mul(CANDIDATES_PER_PLACE);
+        let mut shortlist = Shortlist::new(target, bound, config.dead_per_source);
+        known.into_iter().for_each(|peer| shortlist.add(peer, SourceId::OURSELVES));
+        let parallelism = config.parallelism_min;
+        Self { target, me, width, config, shortlist, parallelism, requests: 0, began: now, ended: false }
+    }
+
+    /// The place.
+    #[must_use]
+    pub const fn target(&self) -> &NodeId {
+        &self.target
+    }
+
+    /// How many peers are wanted.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// How many peers to ask each peer for: 1 to [`limits::ANSWER_PEERS`].
+    #[must_use]
+    pub fn answer_size(&self) -> u8 {
+        // Fewer would not cost fewer requests, and a narrow lookup is as easily led astray.
+        u8::try_from(self.width.max(limits::K)).unwrap_or(u8::MAX)
+    }
+
+    /// Requests so far.
+    #[must_use]
+    pub const fn requests(&self) -> u32 {
+        self.requests
+    }
+
+    /// Goes on as a wider lookup, with what it knows and fresh budgets.
+    pub fn widen(&mut self, width: usize, now: Tick) {
+        self.width = width.clamp(self.width, limits::ANSWER_PEERS);
+        self.shortlist.raise_bound(self.width.saturating_mul(CANDIDATES_PER_PLACE));
+        self.parallelism = self.config.parallelism_max;
+        self.began = now;
+        self.ended = false;
+    }
+
+    /// Takes what happened; worth a [`Self::poll`] afterwards.
+    pub fn handle(&mut self, input: LookupInput) {
+        match input {
+            LookupInput::Answered { from, address, serves, peers } => {
+                if self.answered(from, address, serves) && !self.take_in(peers) {
+                    // Nothing new to ask first: what is left must be asked anyway, so several at once waste nothing.
+                    self.widen_parallelism();
+                }
+            }
+            LookupInput::Failed(key) => self.failed(&key),
+        }
+    }
+
+    /// What to do next; worth calling until it gives nothing, after every input and at [`Self::next_timeout`].
+    pub fn poll(&mut self, now: Tick) -> Option<LookupOutput> {
+        if self.ended {
+            return None;
+        }
+        self.mark_slow(now);
+        let window = self.shortlist.window(self.width);
+        let standing = |index: &usize| self.shortlist.get(*index).map(|candidate| candidate.standing);
+        let next = window.members.iter().copied().find(|index| standing(index) == Some(Standing::New));
+        let waiting = self.under_way();
+        let spent = self.requests >= self.budget();
+        if now.since(self.began) >= self.config.time_budget {
+            return Some(self.finish(true));
+        }
+        if let Some(next) = next.filter(|_| !spent) {
+            return (waiting < self.parallelism).then(|| self.ask(next, now)).flatten();
+        }
+        let answers_due =
+            window.members.iter().any(|index| matches!(standing(index), Some(Standing::Asked(_))));
+        // With fewer than wanted, whoever is slow still matters; with enough, nobody waits for them.
+        let slow_matters = window.members.len() < self.width
+            && self.shortlist.iter().any(|candidate| candidate.standing == Standing::Slow);
+        if answers_due || slow_matters { None } else { Some(self.finish(next.is_some())) }
+    }
+
+    /// When [`Self::poll`] is worth calling although nothing happened.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Tick> {
+        if self.ended {
+            return None;
+        }
+        let asked = self.shortlist.iter().filter_map(|candidate| match candidate.standing {
+            Standing::Asked(at) => Some(at.after(self.config.slow_after)),
+            _ => None,
+        });
+        asked.chain([self.began.after(self.config.time_budget)]).min()
+    }
+
+    /// Notes an answer; false if none was due.
+    fn answered(&mut self, from: NodeKey, address: Option<SocketAddr>, serves: bool) -> bool {
+        let Some(index) = self.shortlist.position(&from) else { return false };
+        let Some(candidate) = self.shortlist.get_mut(index) else { return false };
+        let before = candidate.standing;
+        if !matches!(before, Standing::Asked(_) | Standing::Slow) {
+            return false;
+        }
+        candidate.standing = if serves { Standing::Answered } else { Standing::Failed };
+        if let Some(address) = address {
+            candidate.group = AddressGroup::of(&address);
+            let claimed = candidate.peer.addresses().iter().copied().filter(|other| *other != address);
+            candidate.peer = Peer::new(from, core::iter::once(address).chain(claimed));
+        }
+        if before == Standing::Slow {
+            self.shortlist.pardon(index);
+        }
+        self.shortlist.credit(index, true);
+        true
+    }
+
+    /// Adds named peers; true if one of them is now the closest that is left to ask.
+    fn take_in(&mut self, peers: Vec<Peer>) -> bool {
+        let closest = |list: &Shortlist| {
+            let mut left = list.iter().filter(|candidate| candidate.standing == Standing::New);
+            left.next().map(|candidate| candidate.peer.key())
+        };
+        let before = closest(&self.shortlist);
+        let source = self.shortlist.source();
+        let me = self.me;
+        let most = usize::from(self.answer_size());
+        for peer in peers.into_iter().take(most).filter(|peer| peer.key() != me) {
+            self.shortlist.add(peer, source);
+        }
+        closest(&self.shortlist) != before
+    }
+
+    fn failed(&mut self, key: &NodeKey) {
+        let Some(index) = self.shortlist.position(key) else { return };
+        let Some(candidate) = self.shortlist.get_mut(index) else { return };
+        let before = candidate.standing;
+        candidate.standing = Standing::Failed;
+        if let Standing::Asked(_) = before {
+            self.shortlist.credit(index, false);
+            self.widen_parallelism();
+        }
+    }
+
+    fn mark_slow(&mut self, now: Tick) {
+        let slow_after = self.config.slow_after;
+        let mut slow = Vec::new();
+        for (index, candidate) in self.shortlist.iter_mut().enumerate() {
+            if let Standing::Asked(at) = candidate.standing
+                && now.since(at) >= slow_after
+            {
+                candidate.standing = Standing::Slow;
+                slow.push(index);
+            }
+        }
+        for index in slow {
+            self.shortlist.credit(index, false);
+            self.widen_parallelism();
+        }
+    }
+
+    fn ask(&mut self, index: usize, now: Tick) -> Option<LookupOutput> {
+        let candidate = self.shortlist.get_mut(index)?;
+        candidate.standing = Standing::Asked(now);
+        self.requests = self.requests.saturating_add(1);
+        Some(LookupOutput::Ask(candidate.peer.clone()))
+    }
+
+    fn finish(&mut self, cut_short: bool) -> LookupOutput {
+        self.ended = true;
+        let window = self.shortlist.answered(self.width);
+        let answered = window.members.iter().filter_map(|index| self.shortlist.get(*index));
+        let peers = answered.map(|candidate| (candidate.peer.clone(), candidate.group)).collect();
+        let caps_relaxed = window.relaxed;
+        LookupOutput::Done(Found { peers, requests: self.requests, caps_relaxed, cut_short })
+    }
+
+    fn under_way(&self) -> usize {
+        let asked = |candidate: &&shortlist::Candidate| matches!(candidate.standing, Standing::Asked(_));
+        self.shortlist.iter().filter(asked).count()
+    }
+
+    fn budget(&self) -> u32 {
+        let requests = self.width.saturating_mul(3).saturating_add(self.config.extra_requests);
+        u32::try_from(requests).unwrap_or(u32::MAX)
+    }
+
+    fn widen_parallelism(&mut self) {
+        self.parallelism = self.parallelism.saturating_add(1).min(self.config.parallelism_max);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use starling_proto::time::Span;
+
+use super::*;
+
+fn key(n: u32) -> NodeKey {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    NodeKey::new(bytes)
+}
+
+/// A peer with a public address that shares nothing with any other, for up to 20,000 of them.
+fn peer(n: u32) -> Peer {
+    Peer::new(key(n), [format!("{}.{}.1.1:4040", 11 + n / 250 % 80, n % 250).parse().unwrap()])
+}
+
+/// Peers beyond the caps: all of one /24.
+fn neighbour(n: u32) -> Peer {
+    Peer::new(key(n), [format!("9.9.9.1:{}", 1 + n % 60_000).parse().unwrap()])
+}
+
+fn lookup(width: usize, known: Vec<Peer>) -> Lookup {
+    let me = NodeKey::new([255; 32]);
+    Lookup::new(me, NodeId::new([0x77; 32]), width, known, (LookupConfig::default(), Tick::ZERO))
+}
+
+fn sorted(mut peers: Vec<Peer>) -> Vec<Peer> {
+    peers.sort_by_key(|p| p.key().node_id().distance(&NodeId::new([0x77; 32])));
+    peers
+}
+
+/// Runs a lookup where asking takes 50 ms and `answer` says what comes back; `None` is silence.
+fn run(mut lookup: Lookup, answer: impl Fn(&Peer) -> Option<Vec<Peer>>) -> (Found, Tick) {
+    let mut now = Tick::ZERO;
+    let mut due: BTreeMap<(Tick, NodeKey), LookupInput> = BTreeMap::new();
+    loop {
+        while let Some(output) = lookup.poll(now) {
+            match output {
+                LookupOutput::Done(found) => return (found, now),
+                LookupOutput::Ask(peer) => {
+                    let from = peer.key();
+                    let (at, input) = match answer(&peer) {
+                        Some(peers) => {
+                            let address = peer.addresses().first().copied();
+                            (50, LookupInput::Answered { from, address, serves: true, peers })
+                        }
+                        None => (3500, LookupInput::Failed(from)),
+                    };
+                    due.insert((now.after(Span::from_ms(at)), from), input);
+                }
+            }
+        }
+        let event = due.keys().next().copied();
+        let timeout = lookup.next_timeout().unwrap();
+        match event {
+            Some(event) if event.0 <= timeout => {
+                now = event.0;
+                let input = due.remove(&event).unwrap();
+                lookup.handle(input);
+            }
+            _ => now = now.max(timeout),
+        }
+    }
+}
+
+#[test]
+fn the_closest_are_found_and_no_more_asked_than_needed() {
+    let world = sorted((1..=400).map(peer).collect());
+    // Everybody knows the closest fifty: one answer tells it all.
+    let (found, _) = run(lookup(20, world[300..320].to_vec()), |_| Some(world[..50].to_vec()));
+    assert_eq!(found.peers.iter().map(|p| p.0.clone()).collect::<Vec<_>>(), world[..20]);
+    assert!(found.requests <= 23, "{} requests", found.requests);
+    assert!(!found.cut_short && !found.caps_relaxed);
+}
+
+#[test]
+fn a_lookup_in_an_empty_network_ends_at_once() {
+    let (found, at) = run(lookup(20, Vec::new()), |_| None);
+    assert_eq!((found, at), (Found::default(), Tick::ZERO));
+}
+
+#[test]
+fn a_silent_peer_costs_no_more_than_its_time() {
+    let world = sorted((1..=60).map(peer).collect());
+    let silent = world[3].key();
+    let (found, at) = run(lookup(20, world[..40].to_vec()), |p| (p.key() != silent).then(Vec::new));
+    assert!(!found.peers.iter().any(|p| p.0.key() == silent));
+    assert_eq!(found.peers.len(), 20);
+    assert!(at < Tick::from_ms(3000), "{at:?}");
+}
+
+#[test]
+fn an_answer_that_comes_late_still_counts() {
+    let world = sorted((1..=3).map(peer).collect());
+    let mut lookup = lookup(20, world.clone());
+    while lookup.poll(Tick::ZERO).is_some() {}
+    let late = Tick::from_ms(2000);
+    assert_eq!(lookup.poll(late), None, "with fewer peers than wanted the slow ones matter");
+    for peer in &world {
+        lookup.handle(LookupInput::Answered { from: peer.key(), address: None, serves: true, peers: vec![] });
+    }
+    let Some(LookupOutput::Done(found)) = lookup.poll(late) else { panic!("not done") };
+    assert_eq!(found.peers.len(), 3);
+}
+
+#[test]
+fn byz_04_invented_contacts_cost_a_bounded_number_of_requests() {
+    let world = sorted((1..=1000).map(peer).collect());
+    let liar = |p: &Peer| p.key().as_bytes()[3].is_multiple_of(3);
+    // A third of the network answers with twenty peers that do not exist, all closer than any that do.
+    let mut invented: Vec<Peer> = (1_000_000..1_200_000).map(peer).collect();
+    invented = sorted(invented);
+    let (found, at) = run(lookup(20, world[500..520].to_vec()), |p| {
+        let mine = u32::from(p.key().as_bytes()[3]) as usize;
+        if !world.contains(p) {
+            None
+        } else if liar(p) {
+            Some(invented[mine..mine + 20].to_vec())
+        } else {
+            Some(world[..40].to_vec())
+        }
+    });
+    assert_eq!(found.peers.iter().map(|p| p.0.clone()).collect::<Vec<_>>(), world[..20]);
+    assert!(found.requests <= 80, "{} requests", found.requests);
+    assert!(at < Tick::from_ms(15_000), "{at:?}");
+}
+
+#[test]
+fn when_everything_is_invented_the_budget_ends_it() {
+    let invented: Vec<Peer> = (1..20_000).map(peer).collect();
+    let honest = peer(500_000);
+    let (found, at) = run(lookup(20, vec![honest.clone()]), |p| {
+        (*p == honest).then(|| sorted(invented.clone())[..20].to_vec())
+    });
+    assert_eq!(found.peers.len(), 1);
+    assert!(found.requests <= 120 && at <= Tick::from_ms(20_000), "{} requests until {at:?}", found.requests);
+}
+
+#[test]
+fn one_operator_gets_two_places_of_twenty() {
+    let world: Vec<Peer> = sorted((1..=60).map(peer).collect());
+    let sybils: Vec<Peer> = sorted((100_000..110_000).map(neighbour).collect())[..40].to_vec();
+    let (found, _) = run(lookup(20, world), |_| Some(sybils[..20].to_vec()));
+    let theirs = found.peers.iter().filter(|p| p.1 == AddressGroup::V4([9, 9, 9])).count();
+    assert_eq!((found.peers.len(), theirs), (20, 2));
+    assert!(!found.caps_relaxed);
+}
+
+#[test]
+fn where_all_are_neighbours_the_caps_relax() {
+    let world: Vec<Peer> = (1..=12).map(neighbour).collect();
+    let (found, _) = run(lookup(20, world[..2].to_vec()), |_| Some(world.clone()));
+    assert_eq!(found.peers.len(), 12);
+    assert!(found.caps_relaxed);
+}
+
+#[test]
+fn a_client_is_heard_but_does_not_count() {
+    let world = sorted((1..=10).map(peer).collect());
+    let mut lookup = lookup(20, vec![peer(500)]);
+    assert!(lookup.poll(Tick::ZERO).is_some());
+    let peers = world[..2].to_vec();
+    lookup.handle(LookupInput::Answered { from: key(500), address: None, serves: false, peers });
+    for wanted in &world[..2] {
+        assert_eq!(lookup.poll(Tick::ZERO), Some(LookupOutput::Ask(wanted.clone())));
+        let from = wanted.key();
+        lookup.handle(LookupInput::Answered { from, address: None, serves: true, peers: vec![] });
+    }
+    let Some(LookupOutput::Done(found)) = lookup.poll(Tick::ZERO) else { panic!("not done") };
+    assert_eq!(found.peers.iter().map(|p| p.0.clone()).collect::<Vec<_>>(), world[..2]);
+}
+
+#[test]
+fn an_answer_nobody_asked_for_is_ignored() {
+    let mut lookup = lookup(20, vec![peer(1)]);
+    lookup.handle(LookupInput::Answered { from: key(1), address: None, serves: true, peers: vec![peer(2)] });
+    assert_eq!(lookup.poll(Tick::ZERO), Some(LookupOutput::Ask(peer(1))));
+    assert_eq!(lookup.poll(Tick::ZERO), None);
+}
+
+proptest! {
+    /// Whatever comes back, a lookup ends within its budgets and never reports a peer that did not answer.
+    #[test]
+    fn every_lookup_ends(seed: [u8; 8], known in 0u32..30, width in 1usize..90) {
+        let answer = |p: &Peer| {
+            let n = u32::from_be_bytes(p.key().as_bytes()[..4].try_into().unwrap());
+            let roll = seed[n as usize % 8].wrapping_mul(n as u8).wrapping_add(n as u8);
+            (roll > 80).then(|| (0..u32::from(roll) % 40).map(|i| peer(n.wrapping_mul(7 + i) % 5000)).collect())
+        };
+        let (found, at) = run(lookup(width, (0..known).map(peer).collect()), answer);
+        prop_assert!(at <= Tick::from_ms(20_000));
+        prop_assert!(found.requests as usize <= 3 * width + 60);
+        prop_assert!(found.peers.len() <= width);
+        for (peer, _) in &found.peers {
+            prop_assert!(answer(peer).is_some());
+        }
+    }
+}

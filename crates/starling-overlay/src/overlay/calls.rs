@@ -1,0 +1,69 @@
+//! Requests of ours that have not ended, and what each is for.
+
+use alloc::collections::BTreeMap;
+
+use starling_proto::ids::{NodeKey, RecordId};
+
+use super::tasks::TaskId;
+use crate::io::{CallId, InboundId};
+
+/// Liveness pings under way at once.
+const PINGS: usize = 32;
+
+/// Why a peer is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A step of a lookup.
+    Lookup(TaskId),
+    /// A record is placed.
+    Store(TaskId),
+    /// A holder is queried.
+    Query(TaskId),
+    /// Is it still there?
+    Ping,
+    /// Our mode has changed.
+    Greet,
+    /// It shall have us dialled.
+    AskDialBack,
+    /// It shall dial whoever waits for this reply.
+    PassDialBack(InboundId),
+    /// We dial it because it, or another peer, asked.
+    DialFor,
+    /// Does it hold a record that it should?
+    Check(RecordId),
+    /// A record is handed on.
+    Repair,
+    /// An owner is told of a deposit.
+    Notify,
+}
+
+/// The open requests.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    next: u64,
+    open: BTreeMap<CallId, (NodeKey, Purpose)>,
+}
+
+impl Calls {
+    pub(super) fn open(&mut self, to: NodeKey, purpose: Purpose) -> CallId {
+        let call = CallId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.open.insert(call, (to, purpose));
+        call
+    }
+
+    pub(super) fn close(&mut self, call: CallId) -> Option<(NodeKey, Purpose)> {
+        self.open.remove(&call)
+    }
+
+    /// Whether one more ping, to `key`, makes sense.
+    pub(super) fn may_ping(&self, key: &NodeKey) -> bool {
+        let pings = || self.open.values().filter(|(_, purpose)| *purpose == Purpose::Ping);
+        pings().all(|(to, _)| to != key) && pings().count() < PINGS
+    }
+
+    pub(super) fn repairs(&self) -> usize {
+        let repair = |purpose: &Purpose| matches!(purpose, Purpose::Check(_) | Purpose::Repair);
+        self.open.values().filter(|(_, purpose)| repair(purpose)).count()
+    }
+}

@@ -1,0 +1,95 @@
+//! Dialling for each other, so that everybody learns whether it can be reached.
+//!
+//! Whoever asks is dialled at the address it is seen at and nowhere else: a request cannot point us at a third party.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use starling_proto::addr::Peer;
+use starling_proto::limits;
+use starling_proto::message::{DialBack, Refusal, Request, Response};
+
+use super::calls::Purpose;
+use super::{Context, Overlay};
+use crate::group::AddressGroup;
+use crate::holder::chance;
+use crate::io::{InboundId, Remote};
+use crate::table::Contact;
+
+impl Overlay {
+    /// Asks a random server to have us dialled, one of another group than our own if there is one.
+    pub(super) fn ask_dial_back(&mut self, context: &mut Context<'_>) {
+        let own = &self.observed;
+        let mut contacts: Vec<&Contact> = self.table.contacts().collect();
+        let elsewhere = |contact: &&Contact| !own.is_own_group(&contact.group());
+        if contacts.iter().any(elsewhere) {
+            contacts.retain(elsewhere);
+        }
+        let pick = chance::below(context.rng, contacts.len());
+        let Some(peer) = contacts.get(pick).map(|contact| contact.peer()) else { return };
+        let addresses = self.observed.announced().to_vec();
+        let request = DialBack { subject: self.me, addresses, relayed: false };
+        self.call(peer, Request::DialBack(request), Purpose::AskDialBack);
+    }
+
+    pub(super) fn serve_dial_back(
+        &mut self,
+        context: &mut Context<'_>,
+        remote: &Remote,
+        inbound: InboundId,
+        request: &DialBack,
+    ) {
+        if !self.upkeep.may_dial_for_others(context.now.tick, &self.config.service) {
+            return self.reply(inbound, Response::Refused(Refusal::Busy), true);
+        }
+        if request.relayed {
+            // Only a server that we know may send us to somebody else.
+            let allowed = self.table.get(&remote.key).is_some() && request.subject != self.me;
+            if allowed {
+                self.dial_for(&Peer::new(request.subject, request.addresses.iter().copied()));
+            }
+            return self.reply(inbound, Response::DialBack(allowed), true);
+        }
+        if request.subject != remote.key {
+            return self.reply(inbound, Response::Refused(Refusal::NotAllowed), true);
+        }
+        let addresses = addresses_at(remote.address, &request.addresses);
+        match self.somebody_else(context, remote) {
+            Some(other) => {
+                let request = DialBack { subject: remote.key, addresses, relayed: true };
+                self.call(other, Request::DialBack(request), Purpose::PassDialBack(inbound));
+            }
+            None => {
+                // We know nobody else: our own dial is worth less, and better than none.
+                self.dial_for(&Peer::new(remote.key, addresses));
+                self.reply(inbound, Response::DialBack(true), true);
+            }
+        }
+    }
+
+    /// Dials on a connection of its own; that it stands is all there is to it.
+    fn dial_for(&mut self, peer: &Peer) {
+        if !peer.addresses().is_empty() {
+            self.call(peer.clone(), Request::Ping, Purpose::DialFor);
+        }
+    }
+
+    /// A random server of another group than the asker's.
+    fn somebody_else(&self, context: &mut Context<'_>, asker: &Remote) -> Option<Peer> {
+        let group = AddressGroup::of(&asker.address);
+        let others: Vec<&Contact> = self
+            .table
+            .contacts()
+            .filter(|contact| {
+                contact.key() != asker.key && contact.group() != group && contact.failures() == 0
+            })
+            .collect();
+        others.get(chance::below(context.rng, others.len())).map(|contact| contact.peer())
+    }
+}
+
+/// The address a peer is seen at, and those it names on the same machine.
+fn addresses_at(seen: SocketAddr, named: &[SocketAddr]) -> Vec<SocketAddr> {
+    let same = named.iter().copied().filter(|other| other.ip() == seen.ip() && *other != seen);
+    core::iter::once(seen).chain(same).take(limits::PEER_ADDRESSES / 2).collect()
+}

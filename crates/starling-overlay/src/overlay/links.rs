@@ -1,0 +1,216 @@
+//! Who is connected, and what that says about whom to know.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use starling_proto::addr::Peer;
+use starling_proto::ids::NodeKey;
+use starling_proto::limits;
+use starling_proto::message::{Hello, Mode, Request};
+use starling_proto::time::{Span, Tick};
+
+use super::calls::Purpose;
+use super::{Context, Overlay};
+use crate::group::AddressGroup;
+use crate::io::{Event, Remote};
+use crate::storage::StorageError;
+use crate::table::{Change, Contact};
+
+/// A peer that we have dialled within this time may reach us only because of that, through a router's open door.
+const DIALLED_LATELY: Span = Span::from_secs(300);
+
+/// A connection that comes up within this time after our mode has changed may have begun before.
+const GREETING_ON_ITS_WAY: Span = Span::from_secs(10);
+
+/// A connected peer.
+#[derive(Debug)]
+pub(super) struct Link {
+    address: SocketAddr,
+    mode: Mode,
+    claims: Vec<SocketAddr>,
+    /// Whether we dialled it.
+    dialled: bool,
+    /// Whether it has answered us.
+    answered: bool,
+}
+
+impl Link {
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn serves(&self) -> bool {
+        self.mode == Mode::Server
+    }
+
+    pub(super) fn peer(&self, key: NodeKey) -> Peer {
+        Peer::new(key, [self.address])
+    }
+}
+
+impl Overlay {
+    pub(super) fn peer_up(
+        &mut self,
+        context: &mut Context<'_>,
+        remote: &Remote,
+        hello: Hello,
+        dialled: bool,
+    ) -> Result<(), StorageError> {
+        let Remote { key, address, .. } = *remote;
+        if key == self.me {
+            return Ok(());
+        }
+        if !self.links.contains_key(&key) {
+            self.event(Event::PeerUp(key));
+        }
+        let fresh = Link { address, mode: hello.mode, claims: Vec::new(), dialled, answered: dialled };
+        let link = self.links.entry(key).or_insert(fresh);
+        link.address = address;
+        link.dialled |= dialled;
+        link.answered |= dialled;
+        let before = self.mode_changed;
+        if !dialled {
+            self.was_dialled(context, &key, address);
+        }
+        self.greeted(context, &key, hello)?;
+        // The shell may have greeted with the mode that we had when the handshake began.
+        let lately = |at: Tick| context.now.tick.since(at) <= GREETING_ON_ITS_WAY;
+        if self.mode_changed == before && before.is_some_and(lately) {
+            self.greet(context, key);
+        }
+        Ok(())
+    }
+
+    pub(super) fn peer_down(&mut self, key: &NodeKey) {
+        if self.links.remove(key).is_some() {
+            self.holder.disconnected(key);
+            self.event(Event::PeerDown(*key));
+        }
+    }
+
+    /// A greeting, of a new connection or on a standing one.
+    pub(super) fn greeted(
+        &mut self,
+        context: &mut Context<'_>,
+        key: &NodeKey,
+        hello: Hello,
+    ) -> Result<(), StorageError> {
+        let Some(link) = self.links.get_mut(key) else { return Ok(()) };
+        let address = link.address;
+        link.mode = hello.mode;
+        link.claims = hello.addresses;
+        self.clock.vote(AddressGroup::of(&address), hello.coarse_time_min, context.now);
+        if let Some(observed) = hello.observed {
+            for new in self.observed.vote(*key, &address, observed) {
+                self.event(Event::AddressObserved(new));
+            }
+        }
+        self.announce(context);
+        self.consider(context, key)
+    }
+
+    /// A peer has answered a request of ours.
+    pub(super) fn heard(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
+        if let Some(link) = self.links.get_mut(key) {
+            link.answered = true;
+        }
+        if self.table.answered(key, context.now.tick) { Ok(()) } else { self.consider(context, key) }
+    }
+
+    /// A peer has not answered a request of ours.
+    pub(super) fn not_heard(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
+        let change = self.table.failed(key, context.now.tick);
+        self.changed(context, change)?;
+        // While nobody answers, the cached peers are all there is to try.
+        if !self.table.is_empty() && self.table.get(key).is_none() && self.cached.remove(key) {
+            context.store.remove_peer(key)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a peer serves, as far as we know.
+    pub(super) fn serves(&self, key: &NodeKey) -> bool {
+        match self.links.get(key) {
+            Some(link) => link.serves(),
+            None => self.table.get(key).is_some(),
+        }
+    }
+
+    /// Whoever gave us something false is no contact any more.
+    pub(super) fn caught_lying(
+        &mut self,
+        context: &mut Context<'_>,
+        key: &NodeKey,
+    ) -> Result<(), StorageError> {
+        self.liars.caught(*key, context.now.tick);
+        let change = self.table.remove(key);
+        self.changed(context, change)
+    }
+
+    /// Brings the table up to date with what is known of a connected peer.
+    fn consider(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
+        let now = context.now.tick;
+        let Some(link) = self.links.get(key) else { return Ok(()) };
+        if !link.serves() {
+            let change = self.table.remove(key);
+            return self.changed(context, change);
+        }
+        if self.liars.contains(key, now) {
+            return Ok(());
+        }
+        let contact = Contact::new(*key, link.address, &link.claims, now);
+        if link.answered {
+            let change = self.table.offer(contact);
+            return self.changed(context, change);
+        }
+        if self.table.would_take(&contact) && self.calls.may_ping(key) {
+            let peer = link.peer(*key);
+            self.call(peer, Request::Ping, Purpose::Ping);
+        }
+        Ok(())
+    }
+
+    /// What follows from a change of the table.
+    fn changed(&mut self, context: &mut Context<'_>, change: Change) -> Result<(), StorageError> {
+        let now = context.now.tick;
+        if let Some(gone) = change.removed {
+            self.repair.left(&gone);
+            if self.cached.remove(&gone) {
+                context.store.remove_peer(&gone)?;
+            }
+            if self.table.is_empty() {
+                self.join.lost(now);
+            }
+        }
+        if let Some(new) = change.added {
+            self.repair.came(&new);
+            self.reach.knows_servers(now);
+            let room = self.cached.len() < self.config.upkeep.cached_peers || self.cached.contains(&new);
+            if let Some(contact) = self.table.get(&new).filter(|_| room) {
+                context.store.write_peer(&contact.peer(), context.now.seconds())?;
+                self.cached.insert(new);
+            }
+        }
+        if change != Change::default() {
+            self.wake_for_upkeep(now);
+        }
+        Ok(())
+    }
+
+    /// A peer has dialled us: if it is of another group, and not one whose way in we have opened ourselves, then
+    /// anybody can, and we serve. Where there are no better witnesses, neighbours and old acquaintances must do.
+    fn was_dialled(&mut self, context: &mut Context<'_>, key: &NodeKey, address: SocketAddr) {
+        let now = context.now.tick;
+        let own = |group: &AddressGroup| self.observed.is_own_group(group);
+        let strangers = self.table.contacts().any(|contact| !own(&contact.group()));
+        let lately = self.links.get(key).is_some_and(|link| link.dialled)
+            || self.table.get(key).is_some_and(|known| now.since(known.last_answered()) < DIALLED_LATELY);
+        let small = self.table.len() <= limits::WIDE;
+        if (own(&AddressGroup::of(&address)) && strangers) || (lately && !small) {
+            return;
+        }
+        let random = context.random();
+        self.reach.dialled(now, random);
+        self.announce(context);
+    }
+}

@@ -1,0 +1,312 @@
+//! Lookups and what follows them, from the command to its result.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr};
+
+use starling_proto::addr::Peer;
+use starling_proto::ids::NodeId;
+use starling_proto::limits;
+use starling_proto::message::{Fetch, FindNode, Mode, Query, Request};
+use starling_proto::record::{Record, RecordKind};
+use starling_proto::time::Tick;
+
+use super::calls::Purpose;
+use super::gathering::Gathering;
+use super::{Context, Overlay};
+use crate::group::AddressGroup;
+use crate::holder::Offer;
+use crate::io::{Command, OpId, OpResult, Output};
+use crate::lookup::{Found, Lookup, LookupOutput};
+use crate::storage::StorageError;
+use crate::task::asking::Asking;
+use crate::task::placing::{Placing, PlacingInput, PlacingOutput};
+use crate::task::replicas::{Member, ReplicaSet};
+
+/// One lookup and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TaskId(u64);
+
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) kind: TaskKind,
+    pub(super) stage: Stage,
+}
+
+/// What for.
+#[derive(Debug)]
+pub(super) enum TaskKind {
+    /// Our own place, to enter the network.
+    Join,
+    /// A place that nobody asked about for long.
+    Refresh,
+    Find(OpId),
+    Store(OpId, Box<Record>),
+    Fetch(OpId, Box<Gathering>),
+    Query(OpId, Box<Gathering>),
+}
+
+/// How far it is. Boxed: only few tasks run, but the map that holds them is part of every overlay.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Looking(Box<Lookup>),
+    Placing(Box<Placing>),
+    Asking(Box<Asking>),
+}
+
+/// What one step of a task came to.
+enum Step {
+    Again,
+    Waits,
+    Goes(Stage),
+    Ended,
+}
+
+impl Task {
+    pub(super) fn next_timeout(&self) -> Option<Tick> {
+        match &self.stage {
+            Stage::Looking(lookup) => lookup.next_timeout(),
+            Stage::Placing(_) | Stage::Asking(_) => None,
+        }
+    }
+
+    pub(super) const fn is_background(&self) -> bool {
+        matches!(self.kind, TaskKind::Refresh)
+    }
+}
+
+impl Overlay {
+    pub(super) fn command(
+        &mut self,
+        context: &mut Context<'_>,
+        op: OpId,
+        command: Command,
+    ) -> Result<(), StorageError> {
+        if self.tasks.len() < self.config.service.operations {
+            return self.begin(context, op, command);
+        }
+        if self.waiting.len() < self.config.service.waiting {
+            self.waiting.push_back((op, command));
+        } else {
+            self.outputs.push_back(Output::Done { op, result: OpResult::Overloaded });
+        }
+        Ok(())
+    }
+
+    /// Begins a lookup of the `width` peers closest to `target`.
+    pub(super) fn begin_lookup(
+        &mut self,
+        context: &mut Context<'_>,
+        kind: TaskKind,
+        target: NodeId,
+        width: usize,
+    ) -> Result<(), StorageError> {
+        let mut known: Vec<Peer> =
+            self.table.closest(&target, width.max(limits::K)).iter().map(|contact| contact.peer()).collect();
+        if known.is_empty() || matches!(kind, TaskKind::Join) {
+            known.extend_from_slice(self.join.seeds());
+        }
+        let lookup = Lookup::new(self.me, target, width, known, (self.config.lookup, context.now.tick));
+        let id = TaskId(self.upkeep.next_task());
+        self.tasks.insert(id, Task { kind, stage: Stage::Looking(Box::new(lookup)) });
+        self.drive(context, id)
+    }
+
+    /// Does what can be done for a task now.
+    pub(super) fn drive(&mut self, context: &mut Context<'_>, id: TaskId) -> Result<(), StorageError> {
+        let Some(mut task) = self.tasks.remove(&id) else { return Ok(()) };
+        loop {
+            let step = match &mut task.stage {
+                Stage::Looking(lookup) => match lookup.poll(context.now.tick) {
+                    None => Step::Waits,
+                    Some(LookupOutput::Ask(peer)) => {
+                        let request = request_of(&task.kind, lookup);
+                        self.call(peer, request, Purpose::Lookup(id));
+                        continue;
+                    }
+                    Some(LookupOutput::Done(found)) => {
+                        self.table.looked_up(lookup.target(), context.now.tick);
+                        if widens(&task.kind, lookup, self.config.records.fetch_width_wide) {
+                            lookup.widen(self.config.records.fetch_width_wide, context.now.tick);
+                            continue;
+                        }
+                        self.found(context, &mut task.kind, found)?
+                    }
+                },
+                Stage::Placing(placing) => match placing.poll() {
+                    None => Step::Waits,
+                    Some(output) => self.place(context, id, &task.kind, output, placing)?,
+                },
+                Stage::Asking(asking) => self.ask(id, &mut task.kind, asking),
+            };
+            match step {
+                Step::Again => {}
+                Step::Waits => break,
+                Step::Goes(stage) => task.stage = stage,
+                Step::Ended => return Ok(()),
+            }
+        }
+        self.tasks.insert(id, task);
+        Ok(())
+    }
+
+    fn begin(&mut self, context: &mut Context<'_>, op: OpId, command: Command) -> Result<(), StorageError> {
+        let records = self.config.records;
+        match command {
+            Command::Join(peers) => self.join(context, op, peers),
+            Command::Lookup { target, width } => {
+                self.begin_lookup(context, TaskKind::Find(op), target, width)
+            }
+            Command::Store(record) => {
+                let target = record.body().key.as_node_id();
+                let width = records.store_width;
+                self.begin_lookup(context, TaskKind::Store(op, Box::new(record)), target, width)
+            }
+            Command::Fetch { key, kind } => {
+                let mut gathering = Gathering::new(key, kind, Vec::new(), records.gathered);
+                self.gather_own(context, &mut gathering)?;
+                let kind = TaskKind::Fetch(op, Box::new(gathering));
+                self.begin_lookup(context, kind, key.as_node_id(), records.fetch_width)
+            }
+            Command::Query { key, words } => {
+                let gathering = Gathering::new(key, RecordKind::Directory, words, records.gathered);
+                let kind = TaskKind::Query(op, Box::new(gathering));
+                self.begin_lookup(context, kind, key.as_node_id(), records.query_width)
+            }
+        }
+    }
+
+    /// Begins waiting commands as far as there is room.
+    pub(super) fn begin_waiting(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        while self.tasks.len() < self.config.service.operations {
+            let Some((op, command)) = self.waiting.pop_front() else { break };
+            self.begin(context, op, command)?;
+        }
+        Ok(())
+    }
+
+    /// What follows a lookup.
+    fn found(
+        &mut self,
+        context: &mut Context<'_>,
+        kind: &mut TaskKind,
+        found: Found,
+    ) -> Result<Step, StorageError> {
+        match kind {
+            TaskKind::Join => self.join_ended(context),
+            TaskKind::Refresh => self.wake_for_upkeep(context.now.tick),
+            TaskKind::Find(op) => {
+                let peers = found.peers.into_iter().map(|(peer, _)| peer).collect();
+                let result = OpResult::Found { peers, requests: found.requests };
+                self.outputs.push_back(Output::Done { op: *op, result });
+            }
+            TaskKind::Store(_, record) => {
+                let set = self.replica_set(context, record, &found);
+                let cost = (self.config.records.store_parallelism, found.requests);
+                let placing = Placing::new(record.id(), self.me, set, cost);
+                return Ok(Step::Goes(Stage::Placing(Box::new(placing))));
+            }
+            TaskKind::Fetch(op, gathering) => {
+                let (records, holders) = (gathering.harvest.finish(), gathering.holders);
+                let result = OpResult::Fetched { records, holders, requests: found.requests };
+                self.outputs.push_back(Output::Done { op: *op, result });
+            }
+            TaskKind::Query(_, gathering) => {
+                let peers = found.peers.into_iter().map(|(peer, _)| peer).collect();
+                let mut asking = Asking::new(peers, self.config.records.store_parallelism, found.requests);
+                self.query_own(context, gathering, &mut asking)?;
+                return Ok(Step::Goes(Stage::Asking(Box::new(asking))));
+            }
+        }
+        Ok(Step::Ended)
+    }
+
+    /// Who is to hold a record, ourselves among them if we serve, or if there is nobody else.
+    fn replica_set(&self, context: &mut Context<'_>, record: &Record, found: &Found) -> ReplicaSet {
+        let target = record.body().key.as_node_id();
+        let mut ranked: Vec<(Member, Option<AddressGroup>)> =
+            found.peers.iter().map(|(peer, group)| (Member::Peer(peer.clone()), Some(*group))).collect();
+        if self.reach.mode() == Mode::Server || ranked.is_empty() {
+            let mine = self.id.distance(&target);
+            let closer = |(peer, _): &&(Peer, AddressGroup)| peer.key().node_id().distance(&target) < mine;
+            let rank = found.peers.iter().take_while(closer).count();
+            let group = self.observed.announced().first().map(AddressGroup::of);
+            ranked.insert(rank, (Member::Ourselves, group));
+            // One more than a whole region: the farthest is outside.
+            ranked.truncate(self.config.records.store_width);
+        }
+        ReplicaSet::choose(ranked, &self.config.records, context.rng)
+    }
+
+    fn place(
+        &mut self,
+        context: &mut Context<'_>,
+        id: TaskId,
+        kind: &TaskKind,
+        output: PlacingOutput,
+        placing: &mut Placing,
+    ) -> Result<Step, StorageError> {
+        let TaskKind::Store(op, record) = kind else { return Ok(Step::Ended) };
+        match output {
+            PlacingOutput::Send(peer) => {
+                self.call(peer, Request::Store((**record).clone()), Purpose::Store(id));
+            }
+            PlacingOutput::Keep => {
+                let from = self.own_group();
+                let offer = Offer { record: (**record).clone(), near: true, from };
+                let outcome = self.keep(context, &offer)?;
+                placing.handle(PlacingInput::Answered(self.me, outcome));
+            }
+            PlacingOutput::Done(placement) => {
+                let result = OpResult::Stored(placement);
+                self.outputs.push_back(Output::Done { op: *op, result });
+                return Ok(Step::Ended);
+            }
+        }
+        Ok(Step::Again)
+    }
+
+    fn ask(&mut self, id: TaskId, kind: &mut TaskKind, asking: &mut Asking) -> Step {
+        let TaskKind::Query(op, gathering) = kind else { return Step::Ended };
+        while let Some(peer) = asking.next() {
+            let count = u8::try_from(limits::ANSWER_RECORDS).unwrap_or(u8::MAX);
+            let query = Query { key: gathering.key, words: gathering.words.clone(), count };
+            self.call(peer, Request::Query(query), Purpose::Query(id));
+        }
+        if !asking.is_done() {
+            return Step::Waits;
+        }
+        let result = OpResult::Matched {
+            records: gathering.harvest.finish(),
+            left_out: asking.left_out,
+            holders: asking.holders,
+            requests: asking.requests,
+        };
+        self.outputs.push_back(Output::Done { op: *op, result });
+        Step::Ended
+    }
+
+    /// Where we are, for the quotas of our own disk.
+    fn own_group(&self) -> AddressGroup {
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        self.observed.announced().first().map_or(AddressGroup::Local(unknown), AddressGroup::of)
+    }
+}
+
+/// How a task's lookup asks.
+fn request_of(kind: &TaskKind, lookup: &Lookup) -> Request {
+    match kind {
+        TaskKind::Fetch(_, gathering) => Request::Fetch(Fetch {
+            key: gathering.key,
+            kind: gathering.kind,
+            count: u8::try_from(limits::ANSWER_RECORDS).unwrap_or(u8::MAX),
+            peers: lookup.answer_size(),
+        }),
+        _ => Request::FindNode(FindNode { target: *lookup.target(), count: lookup.answer_size() }),
+    }
+}
+
+/// Whether a fetch that found nothing goes on as a wide one.
+fn widens(kind: &TaskKind, lookup: &Lookup, wide: usize) -> bool {
+    matches!(kind, TaskKind::Fetch(_, gathering) if gathering.harvest.is_empty()) && lookup.width() < wide
+}

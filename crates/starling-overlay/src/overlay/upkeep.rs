@@ -1,0 +1,194 @@
+//! What happens by itself: refreshes, pings, dial-back, sweeps.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use starling_proto::limits;
+use starling_proto::message::Request;
+use starling_proto::time::{Span, Tick};
+
+use super::calls::Purpose;
+use super::tasks::{Task, TaskId, TaskKind};
+use super::{Context, Overlay};
+use crate::config::{Config, ServiceConfig};
+use crate::storage::StorageError;
+use crate::table::Table;
+
+/// The shortest pause between two liveness pings.
+const PING_PAUSE: Span = Span::from_secs(2);
+/// The pause before a contact that failed is pinged again.
+const RETRY_PAUSE: Span = Span::from_secs(15);
+/// The pause after a sweep that left something over.
+const SWEEP_AGAIN: Span = Span::from_secs(1);
+
+/// When what is due.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    /// When to look again; nothing while nothing will be due.
+    at: Option<Tick>,
+    neighbourhood: Option<Tick>,
+    buckets: VecDeque<usize>,
+    ping: Tick,
+    sweep: Tick,
+    /// Dials for others in the minute that began then.
+    dials: (Tick, u32),
+    tasks: u64,
+}
+
+impl Upkeep {
+    pub(super) fn new(now: Tick) -> Self {
+        let buckets = VecDeque::new();
+        Self { at: Some(now), neighbourhood: None, buckets, ping: now, sweep: now, dials: (now, 0), tasks: 0 }
+    }
+
+    pub(super) const fn next_timeout(&self) -> Option<Tick> {
+        self.at
+    }
+
+    pub(super) const fn next_task(&mut self) -> u64 {
+        self.tasks = self.tasks.wrapping_add(1);
+        self.tasks
+    }
+
+    /// We are in: fill the buckets that the way in has left open, the nearest first.
+    pub(super) fn joined(&mut self, now: Tick, table: &Table, config: &Config) {
+        let open = |(_, size): &(usize, usize)| *size < config.table.bucket;
+        self.buckets = table.bucket_sizes().enumerate().filter(open).map(|(index, _)| index).rev().collect();
+        if self.neighbourhood.is_none() {
+            self.neighbourhood = Some(now.after(config.upkeep.neighbourhood));
+        }
+    }
+
+    /// The peers around us are to be looked up now.
+    pub(super) const fn look_around(&mut self, now: Tick) {
+        self.neighbourhood = Some(now);
+    }
+
+    /// Whether one more peer may be dialled for another in this minute; it counts if so.
+    pub(super) fn may_dial_for_others(&mut self, now: Tick, config: &ServiceConfig) -> bool {
+        let (began, count) = self.dials;
+        if now.since(began) >= Span::from_secs(60) {
+            self.dials = (now, 1);
+            return true;
+        }
+        self.dials = (began, count.saturating_add(1));
+        count < config.dial_backs_per_min
+    }
+}
+
+impl Overlay {
+    pub(super) fn timer(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let now = context.now.tick;
+        let due = |task: &Task| task.next_timeout().is_some_and(|at| at <= now);
+        let late: Vec<TaskId> = self.tasks.iter().filter(|(_, task)| due(task)).map(|(id, _)| *id).collect();
+        for id in late {
+            self.drive(context, id)?;
+        }
+        if self.upkeep.at.is_some_and(|at| at <= now) { self.keep_up(context) } else { Ok(()) }
+    }
+
+    /// Has what is due looked at again at `at`, if not earlier.
+    pub(super) fn wake_for_upkeep(&mut self, at: Tick) {
+        self.upkeep.at = Some(self.upkeep.at.map_or(at, |before| before.min(at)));
+    }
+
+    fn keep_up(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        self.upkeep.at = None;
+        self.join_if_due(context)?;
+        self.refresh(context)?;
+        self.ping_stalest(context);
+        self.check_reach(context);
+        self.sweep(context)?;
+        self.repair_step(context)?;
+        if let Some(at) = self.next_upkeep(context.now.tick) {
+            self.wake_for_upkeep(at);
+        }
+        Ok(())
+    }
+
+    /// Looks up what was not for long: one place at a time.
+    fn refresh(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let now = context.now.tick;
+        if self.table.is_empty() || self.tasks.values().any(Task::is_background) {
+            return Ok(());
+        }
+        if self.upkeep.neighbourhood.is_some_and(|at| at <= now) {
+            let pause = self.config.upkeep.neighbourhood.jittered(context.random());
+            self.upkeep.neighbourhood = Some(now.after(pause));
+            return self.begin_lookup(context, TaskKind::Refresh, self.id, limits::K);
+        }
+        if self.upkeep.buckets.is_empty()
+            && let Some((index, since)) = self.table.least_looked_up()
+            && now.since(since) >= self.config.upkeep.refresh
+        {
+            self.upkeep.buckets.push_back(index);
+        }
+        let Some(index) = self.upkeep.buckets.pop_front() else { return Ok(()) };
+        let place = self.table.place_in(index, context.rng);
+        self.table.looked_up(&place, now);
+        self.begin_lookup(context, TaskKind::Refresh, place, self.config.upkeep.refresh_width)
+    }
+
+    fn ping_stalest(&mut self, context: &Context<'_>) {
+        let now = context.now.tick;
+        let Some(at) = self.next_ping().filter(|at| *at <= now) else { return };
+        let Some(peer) = self.table.stalest().map(|contact| contact.peer()) else { return };
+        self.upkeep.ping = at.max(now);
+        if self.calls.may_ping(&peer.key()) {
+            self.call(peer, Request::Ping, Purpose::Ping);
+        }
+    }
+
+    fn check_reach(&mut self, context: &mut Context<'_>) {
+        let now = context.now.tick;
+        if self.reach.check(now) {
+            self.announce(context);
+        }
+        if !self.table.is_empty() && self.reach.is_due(now, context.random()) {
+            self.ask_dial_back(context);
+        }
+    }
+
+    fn sweep(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let now = context.now.tick;
+        if now < self.upkeep.sweep {
+            return Ok(());
+        }
+        self.limiter.sweep(now);
+        let trusted = self.clock.is_trusted(now);
+        let swept = self.holder.sweep(context.now, context.store, trusted)?;
+        let pause =
+            if swept.more { SWEEP_AGAIN } else { self.config.upkeep.sweep.jittered(context.random()) };
+        self.upkeep.sweep = now.after(pause);
+        Ok(())
+    }
+
+    /// When something will be due, as things are now; what changes them wakes the upkeep itself.
+    fn next_upkeep(&self, now: Tick) -> Option<Tick> {
+        let idle = !self.tasks.values().any(Task::is_background) && !self.table.is_empty();
+        let queued = (idle && !self.upkeep.buckets.is_empty()).then_some(now);
+        let stale = self.table.least_looked_up().map(|(_, since)| since.after(self.config.upkeep.refresh));
+        let holds = self.holder.usage().records > 0;
+        let times = [
+            self.join.next_timeout(),
+            queued,
+            self.upkeep.neighbourhood.filter(|_| idle),
+            stale.filter(|_| idle),
+            self.next_ping(),
+            self.reach.next_timeout().filter(|_| !self.table.is_empty()),
+            holds.then_some(self.upkeep.sweep),
+            self.repair.next_timeout(),
+        ];
+        times.into_iter().flatten().min().map(|at| at.max(now.after(Span::from_ms(1))))
+    }
+
+    fn next_ping(&self) -> Option<Tick> {
+        let contact = self.table.stalest()?;
+        let due = if contact.failures() > 0 {
+            self.upkeep.ping.after(RETRY_PAUSE)
+        } else {
+            contact.last_answered().after(self.config.upkeep.keep_alive)
+        };
+        Some(due.max(self.upkeep.ping.after(PING_PAUSE)))
+    }
+}

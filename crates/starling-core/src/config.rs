@@ -1,0 +1,39 @@
+//! What a network, a user or a test may set.
+
+use starling_crypto::stamp::StampPolicy;
+use starling_overlay::config::Config as OverlayConfig;
+use starling_overlay::holder::{self, HolderConfig};
+use starling_proto::ids::NodeKey;
+use starling_proto::version::NetworkName;
+
+/// Zero bits of a stamp on networks other than `main` where nobody says otherwise: sixteen tries, so that a network of
+/// a day, a demonstration or a test does not wait seconds for each new account.
+const SMALL_NETWORK_BITS: u8 = 4;
+
+/// How a core behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// The overlay's numbers.
+    pub overlay: OverlayConfig,
+    /// What a stamp must cost on this network.
+    pub stamps: StampPolicy,
+    /// Bytes of disk for the records of others.
+    pub disk: u64,
+}
+
+impl Config {
+    /// The numbers of `network`.
+    #[must_use]
+    pub fn of(network: &NetworkName) -> Self {
+        let cheap = StampPolicy::for_network(network, SMALL_NETWORK_BITS);
+        Self {
+            overlay: OverlayConfig::default(),
+            stamps: cheap.unwrap_or(StampPolicy::main()),
+            disk: holder::limits::DISK,
+        }
+    }
+
+    pub(crate) fn holder(&self, node: NodeKey) -> HolderConfig {
+        HolderConfig { disk: self.disk, ..HolderConfig::new(node) }
+    }
+}

@@ -1,0 +1,221 @@
+//! Who this installation is: account, device and node, three keys that have nothing to do with each other.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rand_core::CryptoRng;
+use starling_crypto::CryptoError;
+use starling_crypto::identity::{Authority, VerifiedDeviceList, accept_cert, issue_cert};
+use starling_crypto::keys::{DeviceSecret, NodeSecret, SigningSecret as _};
+use starling_crypto::phrase::RecoveryPhrase;
+use starling_crypto::secret::Secret;
+use starling_crypto::session::{OlmAccount, SessionError};
+use starling_crypto::sign::SigningDomain;
+use starling_proto::DecodeError;
+use starling_proto::identity::{DeviceCert, DeviceCertBody, DeviceList, Signer};
+use starling_proto::ids::{AccountKey, DeviceKey, PublisherKey};
+use starling_proto::limits;
+use starling_proto::record::{Record, RecordBody, Stamp};
+use starling_proto::time::{Now, UnixSeconds};
+use zeroize::Zeroizing;
+
+use crate::profile::Profile;
+use crate::publisher::Due;
+use crate::storage::{Slot, SlotStore, StorageError};
+use crate::wire;
+
+/// Why there is no identity.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// There is one already.
+    #[error("this home has an account already")]
+    Exists,
+    /// There is none yet.
+    #[error("this home has no account")]
+    Absent,
+    /// What was stored is not what was written.
+    #[error("the stored identity is damaged: {0}")]
+    Damaged(&'static str),
+    /// A key or a list could not be made.
+    #[error("the keys could not be made")]
+    Crypto(#[from] CryptoError),
+    /// The Olm account could not be made.
+    #[error("the Olm account could not be made")]
+    Session(#[from] SessionError),
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Account, device and node of this installation. The account's secret is not here: it certified the device and was
+/// forgotten.
+#[derive(Debug)]
+pub struct Identity {
+    device: DeviceSecret,
+    node: NodeSecret,
+    list: VerifiedDeviceList,
+    created: UnixSeconds,
+}
+
+impl Identity {
+    /// Makes account, device and node, and writes them down.
+    ///
+    /// `A` is the Olm implementation. The phrase is the only copy of the account's secret.
+    ///
+    /// # Errors
+    /// [`IdentityError::Exists`] if the storage has an account: it is never overwritten.
+    pub fn create<A: OlmAccount>(
+        store: &mut dyn SlotStore,
+        profile: &Profile,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Self, RecoveryPhrase), IdentityError> {
+        if store.read_slot(Slot::Identity)?.is_some() {
+            return Err(IdentityError::Exists);
+        }
+        let phrase = RecoveryPhrase::from_entropy(&Secret::random(rng));
+        let olm = A::generate(rng);
+        let (identity, olm) = (Self::certify(&phrase, &olm, now, rng)?, olm.pickle()?);
+        store.write_slot(Slot::Identity, &identity.encode())?;
+        store.write_slot(Slot::OlmAccount, olm.expose())?;
+        store.write_slot(Slot::Profile, &profile.encode())?;
+        Ok((identity, phrase))
+    }
+
+    fn certify<A: OlmAccount>(
+        phrase: &RecoveryPhrase,
+        olm: &A,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, CryptoError> {
+        let account = phrase.account();
+        let device = DeviceSecret::from_seed(&Secret::random(rng));
+        let body = DeviceCertBody {
+            account: account.public(),
+            device: device.public(),
+            olm_identity: olm.identity_key(),
+            created: now.seconds(),
+            can_certify: true,
+        };
+        let authority = Authority::Account(&account);
+        let cert = issue_cert(&body, accept_cert(&body, &device)?, authority)?;
+        let list = VerifiedDeviceList::found(&account, vec![cert], None, now.seconds())?;
+        let node = NodeSecret::from_seed(Secret::random(rng));
+        Ok(Self { device, node, list, created: now.seconds() })
+    }
+
+    /// Reads what [`Self::create`] wrote.
+    ///
+    /// # Errors
+    /// [`IdentityError::Absent`] before `init`, [`IdentityError::Damaged`] if it is not what was written.
+    pub fn load(store: &dyn SlotStore) -> Result<Self, IdentityError> {
+        let bytes = Zeroizing::new(store.read_slot(Slot::Identity)?.ok_or(IdentityError::Absent)?);
+        let mut stored = <wire::Identity as prost::Message>::decode(bytes.as_slice())
+            .map_err(|_| IdentityError::Damaged("identity"))?;
+        let device = DeviceSecret::from_seed(&seed("device seed", &mut stored.device_seed)?);
+        let node = NodeSecret::from_seed(seed("node seed", &mut stored.node_seed)?);
+        let account =
+            AccountKey::from_slice(&stored.account).map_err(|_| IdentityError::Damaged("account"))?;
+        let list =
+            DeviceList::decode(&stored.device_list).map_err(|_| IdentityError::Damaged("device list"))?;
+        let list = VerifiedDeviceList::verify(list, &account)?;
+        list.device(&device.public())?;
+        Ok(Self { device, node, list, created: UnixSeconds::new(stored.created_s) })
+    }
+
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut stored = wire::Identity {
+            account: self.account().as_bytes().to_vec(),
+            device_seed: self.device.to_seed().expose().to_vec(),
+            node_seed: self.node.seed().expose().to_vec(),
+            device_list: self.list.list().encode(),
+            created_s: self.created.get(),
+        };
+        let bytes = Zeroizing::new(prost::Message::encode_to_vec(&stored));
+        zeroize::Zeroize::zeroize(&mut stored.device_seed);
+        zeroize::Zeroize::zeroize(&mut stored.node_seed);
+        bytes
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> AccountKey {
+        self.list.account()
+    }
+
+    /// This installation.
+    #[must_use]
+    pub fn device(&self) -> DeviceKey {
+        self.device.public()
+    }
+
+    /// The key under which this device publishes: its own.
+    #[must_use]
+    pub fn publisher(&self) -> PublisherKey {
+        self.device.publisher()
+    }
+
+    /// The secret of the network endpoint, for the shell.
+    #[must_use]
+    pub const fn node(&self) -> &NodeSecret {
+        &self.node
+    }
+
+    /// The account's devices.
+    #[must_use]
+    pub const fn list(&self) -> &VerifiedDeviceList {
+        &self.list
+    }
+
+    /// This device's secret, for proofs and requests.
+    #[must_use]
+    pub const fn device_secret(&self) -> &DeviceSecret {
+        &self.device
+    }
+
+    /// The certificates that tie this device to the account, its own first.
+    #[must_use]
+    pub fn cert_chain(&self) -> Vec<DeviceCert> {
+        let devices = &self.list.list().body().devices;
+        let find = |key: DeviceKey| devices.iter().find(|listed| listed.key() == key).map(|l| l.cert.clone());
+        let mut chain: Vec<DeviceCert> = Vec::new();
+        let mut next = find(self.device());
+        while let Some(cert) = next.filter(|_| chain.len() < limits::CERT_CHAIN) {
+            next = match cert.issuer() {
+                Signer::Account => None,
+                Signer::Device(key) => find(key),
+            };
+            chain.push(cert);
+        }
+        chain
+    }
+
+    /// Signs what is due as a record of this device.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the payload is too long for its kind.
+    pub fn sign(&self, due: Due, stamp: Option<Stamp>, now: Now) -> Result<Record, DecodeError> {
+        let tombstone = due.payload.is_none();
+        let body = RecordBody {
+            key: due.key,
+            kind: due.kind,
+            publisher: self.publisher(),
+            sequence: due.sequence,
+            issued: now.seconds(),
+            expires: due.expires,
+            payload: due.payload.unwrap_or_default(),
+            tombstone,
+        };
+        let signed = body.encode();
+        let signature = self.device.sign(SigningDomain::Record, &signed);
+        Record::new(signed, signature, stamp.filter(|_| due.kind.needs_stamp()), None)
+    }
+}
+
+fn seed(what: &'static str, bytes: &mut Vec<u8>) -> Result<Secret<32>, IdentityError> {
+    let exact = <&[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| IdentityError::Damaged(what))?;
+    let secret = Secret::copy_of(exact);
+    zeroize::Zeroize::zeroize(bytes);
+    Ok(secret)
+}

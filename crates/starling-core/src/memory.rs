@@ -1,0 +1,217 @@
+//! Storage in memory: for tests and for simulations.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use starling_crypto::session::Tombstone;
+use starling_overlay::memory::MemoryStore as OverlayMemory;
+use starling_overlay::storage::{DeletedRecord, HeldRecord, PeerStore, RecordStore};
+use starling_proto::addr::Peer;
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, RecordId, RecordKey, SessionId};
+use starling_proto::time::UnixSeconds;
+
+use crate::storage::{
+    ContactRow, ContactStore, MessageRow, MessageStore, OutboxRow, OutboxStore, SeenStore, SessionStore,
+    Slot, SlotStore, StorageError, TraceRow, TraceStore,
+};
+
+/// Keeps everything until it is dropped. A clone is a copy of the disk.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    overlay: OverlayMemory,
+    slots: BTreeMap<Slot, Vec<u8>>,
+    contacts: BTreeMap<AccountKey, ContactRow>,
+    sessions: BTreeMap<(DeviceKey, SessionId), Vec<u8>>,
+    tombstones: BTreeMap<(DeviceKey, SessionId), Tombstone>,
+    messages: BTreeMap<MessageId, MessageRow>,
+    outbox: BTreeMap<u64, OutboxRow>,
+    trace: BTreeMap<MessageId, Vec<TraceRow>>,
+    seen: BTreeMap<[u8; 32], UnixSeconds>,
+}
+
+impl SlotStore for MemoryStore {
+    fn read_slot(&self, slot: Slot) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.slots.get(&slot).cloned())
+    }
+
+    fn write_slot(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), StorageError> {
+        self.slots.insert(slot, bytes.to_vec());
+        Ok(())
+    }
+}
+
+impl RecordStore for MemoryStore {
+    fn held_records(&self) -> Result<Vec<HeldRecord>, StorageError> {
+        self.overlay.held_records()
+    }
+
+    fn read_record(&self, id: &RecordId) -> Result<Option<Arc<[u8]>>, StorageError> {
+        self.overlay.read_record(id)
+    }
+
+    fn write_record(&mut self, held: &HeldRecord, encoded: &Arc<[u8]>) -> Result<(), StorageError> {
+        self.overlay.write_record(held, encoded)
+    }
+
+    fn remove_record(&mut self, id: &RecordId) -> Result<(), StorageError> {
+        self.overlay.remove_record(id)
+    }
+
+    fn deleted_records(&self) -> Result<Vec<DeletedRecord>, StorageError> {
+        self.overlay.deleted_records()
+    }
+
+    fn write_deletion(&mut self, deleted: &DeletedRecord) -> Result<(), StorageError> {
+        self.overlay.write_deletion(deleted)
+    }
+
+    fn remove_deletion(&mut self, key: &RecordKey, id: &RecordId) -> Result<(), StorageError> {
+        self.overlay.remove_deletion(key, id)
+    }
+}
+
+impl PeerStore for MemoryStore {
+    fn known_peers(&self) -> Result<Vec<Peer>, StorageError> {
+        self.overlay.known_peers()
+    }
+
+    fn write_peer(&mut self, peer: &Peer, at: UnixSeconds) -> Result<(), StorageError> {
+        self.overlay.write_peer(peer, at)
+    }
+
+    fn remove_peer(&mut self, key: &NodeKey) -> Result<(), StorageError> {
+        self.overlay.remove_peer(key)
+    }
+}
+
+impl ContactStore for MemoryStore {
+    fn contacts(&self) -> Result<Vec<ContactRow>, StorageError> {
+        Ok(self.contacts.values().cloned().collect())
+    }
+
+    fn write_contact(&mut self, row: &ContactRow) -> Result<(), StorageError> {
+        self.contacts.insert(row.account, row.clone());
+        Ok(())
+    }
+
+    fn remove_contact(&mut self, account: &AccountKey) -> Result<(), StorageError> {
+        self.contacts.remove(account);
+        Ok(())
+    }
+}
+
+impl SessionStore for MemoryStore {
+    fn sessions(&self, device: &DeviceKey) -> Result<Vec<Vec<u8>>, StorageError> {
+        let of_device = self.sessions.iter().filter(|((of, _), _)| of == device);
+        Ok(of_device.map(|(_, bytes)| bytes.clone()).collect())
+    }
+
+    fn write_session(
+        &mut self,
+        device: &DeviceKey,
+        session: &SessionId,
+        bytes: &[u8],
+    ) -> Result<(), StorageError> {
+        self.sessions.insert((*device, *session), bytes.to_vec());
+        Ok(())
+    }
+
+    fn remove_session(&mut self, device: &DeviceKey, session: &SessionId) -> Result<(), StorageError> {
+        self.sessions.remove(&(*device, *session));
+        Ok(())
+    }
+
+    fn tombstones(&self, device: &DeviceKey) -> Result<Vec<Tombstone>, StorageError> {
+        let of_device = self.tombstones.iter().filter(|((of, _), _)| of == device);
+        Ok(of_device.map(|(_, tombstone)| *tombstone).collect())
+    }
+
+    fn write_tombstone(&mut self, device: &DeviceKey, tombstone: &Tombstone) -> Result<(), StorageError> {
+        self.tombstones.insert((*device, tombstone.session), *tombstone);
+        Ok(())
+    }
+
+    fn remove_tombstone(&mut self, device: &DeviceKey, session: &SessionId) -> Result<(), StorageError> {
+        self.tombstones.remove(&(*device, *session));
+        Ok(())
+    }
+}
+
+impl MessageStore for MemoryStore {
+    fn message(&self, id: &MessageId) -> Result<Option<MessageRow>, StorageError> {
+        Ok(self.messages.get(id).cloned())
+    }
+
+    fn write_message(&mut self, row: &MessageRow) -> Result<(), StorageError> {
+        self.messages.insert(row.id, row.clone());
+        Ok(())
+    }
+
+    fn messages(
+        &self,
+        conversation: &AccountKey,
+        before: Option<u64>,
+        limit: usize,
+        text: Option<&str>,
+    ) -> Result<Vec<MessageRow>, StorageError> {
+        let wanted = |row: &&MessageRow| {
+            row.conversation == *conversation
+                && before.is_none_or(|before| row.position < before)
+                && text.is_none_or(|text| row.text.contains(text))
+        };
+        let mut rows: Vec<MessageRow> = self.messages.values().filter(wanted).cloned().collect();
+        rows.sort_by_key(|row| row.position);
+        let extra = rows.len().saturating_sub(limit);
+        Ok(rows.split_off(extra))
+    }
+
+    fn chain_heads(&self, conversation: &AccountKey) -> Result<Vec<MessageRow>, StorageError> {
+        let mut heads: BTreeMap<DeviceKey, &MessageRow> = BTreeMap::new();
+        for row in self.messages.values().filter(|row| row.conversation == *conversation) {
+            let head = heads.entry(row.author).or_insert(row);
+            if head.sequence < row.sequence {
+                *head = row;
+            }
+        }
+        Ok(heads.into_values().cloned().collect())
+    }
+}
+
+impl OutboxStore for MemoryStore {
+    fn outbox(&self) -> Result<Vec<OutboxRow>, StorageError> {
+        Ok(self.outbox.values().cloned().collect())
+    }
+
+    fn write_outbox(&mut self, row: &OutboxRow) -> Result<(), StorageError> {
+        self.outbox.insert(row.number, row.clone());
+        Ok(())
+    }
+
+    fn remove_outbox(&mut self, number: u64) -> Result<(), StorageError> {
+        self.outbox.remove(&number);
+        Ok(())
+    }
+}
+
+impl TraceStore for MemoryStore {
+    fn trace(&self, message: &MessageId) -> Result<Vec<TraceRow>, StorageError> {
+        Ok(self.trace.get(message).cloned().unwrap_or_default())
+    }
+
+    fn append_trace(&mut self, row: &TraceRow) -> Result<(), StorageError> {
+        self.trace.entry(row.message).or_default().push(row.clone());
+        Ok(())
+    }
+}
+
+impl SeenStore for MemoryStore {
+    fn note_seen(&mut self, id: &[u8; 32], until: UnixSeconds) -> Result<bool, StorageError> {
+        Ok(self.seen.insert(*id, until).is_none())
+    }
+
+    fn forget_seen(&mut self, now: UnixSeconds) -> Result<(), StorageError> {
+        self.seen.retain(|_, until| *until > now);
+        Ok(())
+    }
+}

@@ -1,0 +1,445 @@
+//! Keeps what we publish alive: one machine for the account record, the bundle and every directory entry.
+//!
+//! A publication says what is to lie under a key. The machine turns it into a record when it is due, notes where the
+//! record came to lie, and tries again: soon while too few hold it, else after the refresh period. What is no longer
+//! wanted is deleted by a tombstone, which is refreshed like a record until the last copy has ended.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use rand_core::CryptoRng;
+use starling_overlay::io::Placement;
+use starling_proto::ids::RecordKey;
+use starling_proto::limits;
+use starling_proto::record::{RecordKind, Stamp};
+use starling_proto::time::{Month, Now, Span, Tick, UnixSeconds};
+
+use crate::wire;
+
+/// Publications that are placed at the same time. Each is a lookup of its own and costs some thirty requests; four
+/// keep a first listing of seventy keys below a minute without a burst.
+const IN_FLIGHT: usize = 4;
+/// The first wait after a placement that reached too few holders; doubles up to the refresh period.
+const FIRST_RETRY: Span = Span::from_secs(20);
+
+/// What is to lie under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which kind.
+    pub kind: RecordKind,
+    /// Where.
+    pub key: RecordKey,
+    /// The content.
+    pub payload: Vec<u8>,
+}
+
+/// One thing that is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Publication {
+    /// The content; `None` for a deletion. A publication read from disk has no content before it is wanted again.
+    payload: Option<Vec<u8>>,
+    payload_hash: Option<[u8; 32]>,
+    sequence: u64,
+    due: Tick,
+    /// When the copies that holders have end.
+    expires: UnixSeconds,
+    retry: Span,
+    in_flight: bool,
+    /// Whether it changed while a placement was under way.
+    overtaken: bool,
+    /// Whether a holder has it in its present form.
+    placed: bool,
+}
+
+impl Publication {
+    fn new(payload_hash: Option<[u8; 32]>, due: Tick) -> Self {
+        Self {
+            payload: None,
+            payload_hash,
+            sequence: 0,
+            due,
+            expires: UnixSeconds::default(),
+            retry: FIRST_RETRY,
+            in_flight: false,
+            overtaken: false,
+            placed: false,
+        }
+    }
+
+    /// The content is another from now on.
+    fn renew(&mut self, payload_hash: Option<[u8; 32]>, now: Now) {
+        self.payload_hash = payload_hash;
+        self.due = now.tick;
+        self.retry = FIRST_RETRY;
+        self.overtaken = self.in_flight;
+        self.placed = false;
+    }
+
+    /// Whether it can leave now.
+    fn is_due(&self, now: Now) -> bool {
+        self.is_known() && !self.in_flight && self.due <= now.tick
+    }
+
+    /// Whether there is something to sign: one read from disk waits until its content is wanted again.
+    const fn is_known(&self) -> bool {
+        self.payload.is_some() == self.payload_hash.is_some()
+    }
+
+    fn start(&mut self, kind: RecordKind, key: RecordKey, now: Now) -> Due {
+        self.in_flight = true;
+        self.overtaken = false;
+        self.sequence = self.sequence.saturating_add(1).max(now.seconds().get());
+        if self.payload.is_some() {
+            self.expires = now.seconds().after(kind.longest_life());
+        }
+        Due { kind, key, sequence: self.sequence, expires: self.expires, payload: self.payload.clone() }
+    }
+}
+
+/// How often a record is placed anew: often enough that holders which left are replaced long before it ends.
+const fn refresh_period(kind: RecordKind) -> Span {
+    match kind {
+        RecordKind::Directory => Span::from_days(7),
+        // Contacts re-read account records daily and look for a locator whenever a device is away.
+        _ => Span::from_hours(22),
+    }
+}
+
+fn stamp_from_wire(stamp: &wire::Stamp) -> Option<Stamp> {
+    let bits = u8::try_from(stamp.bits).ok()?;
+    Some(Stamp { month: Month::new(stamp.month), bits, nonce: stamp.nonce })
+}
+
+/// Something to be signed and stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Which kind.
+    pub kind: RecordKind,
+    /// Where.
+    pub key: RecordKey,
+    /// The publisher's count.
+    pub sequence: u64,
+    /// How long holders are to keep it.
+    pub expires: UnixSeconds,
+    /// The content; `None` for a deletion.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// How much of what is published lies where it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Things to be published.
+    pub wanted: usize,
+    /// Those that at least one holder has in their present form.
+    pub placed: usize,
+}
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub struct Publisher {
+    publications: BTreeMap<(RecordKind, RecordKey), Publication>,
+    stamp: Option<Stamp>,
+    changed: bool,
+    /// Whether stamped kinds were held up when last asked: then time alone brings nothing.
+    held_up: bool,
+}
+
+impl Publisher {
+    /// Takes up what was published before; `bytes` is the slot's content.
+    ///
+    /// A due time in the past is now; one that is further off than the refresh period was written by a clock that has
+    /// been set back since, and counts as the period.
+    ///
+    /// `None` if the slot holds something else.
+    #[must_use]
+    pub fn load(bytes: &[u8], now: Now) -> Option<Self> {
+        let stored = <wire::Publications as prost::Message>::decode(bytes).ok()?;
+        let mut publisher =
+            Self { stamp: stored.stamp.as_ref().and_then(stamp_from_wire), ..Self::default() };
+        for row in &stored.publications {
+            let kind = RecordKind::from_number(row.kind).ok()?;
+            let wait = UnixSeconds::new(row.due_s).since(now.seconds()).min(refresh_period(kind));
+            let hash = <[u8; 32]>::try_from(row.payload_hash.as_slice()).ok();
+            let publication = Publication {
+                sequence: row.sequence,
+                expires: UnixSeconds::new(row.expires_s),
+                placed: row.expires_s > 0,
+                ..Publication::new(hash, now.tick.after(wait))
+            };
+            publisher.publications.insert((kind, RecordKey::from_slice(&row.key).ok()?), publication);
+        }
+        Some(publisher)
+    }
+
+    /// The slot's content, if it has changed since it was last asked for.
+    pub fn take_changed(&mut self, now: Now) -> Option<Vec<u8>> {
+        core::mem::take(&mut self.changed).then(|| {
+            let publications = self.publications.iter().map(|((kind, key), publication)| wire::Publication {
+                kind: kind.number(),
+                key: key.as_bytes().to_vec(),
+                sequence: publication.sequence,
+                payload_hash: publication.payload_hash.map_or_else(Vec::new, |hash| hash.to_vec()),
+                due_s: now.seconds().after(publication.due.since(now.tick)).get(),
+                expires_s: publication.expires.get(),
+            });
+            let stored = wire::Publications {
+                publications: publications.collect(),
+                stamp: self.stamp.map(|stamp| wire::Stamp {
+                    month: stamp.month.get(),
+                    bits: u32::from(stamp.bits),
+                    nonce: stamp.nonce,
+                }),
+            };
+            prost::Message::encode_to_vec(&stored)
+        })
+    }
+
+    /// Says everything that is to be published of `kind`; what was and is not named is deleted.
+    pub fn want(&mut self, kind: RecordKind, wanted: impl IntoIterator<Item = Wanted>, now: Now) {
+        let mut keep = Vec::new();
+        for wish in wanted {
+            keep.push(wish.key);
+            self.want_one(wish, now);
+        }
+        let unnamed = |(of, key): &(RecordKind, RecordKey)| *of == kind && !keep.contains(key);
+        for (_, publication) in self.publications.iter_mut().filter(|(place, _)| unnamed(place)) {
+            if publication.payload_hash.is_some() {
+                publication.payload = None;
+                publication.renew(None, now);
+                self.changed = true;
+            }
+        }
+    }
+
+    fn want_one(&mut self, wish: Wanted, now: Now) {
+        let hash = *blake3::hash(&wish.payload).as_bytes();
+        let publication = self
+            .publications
+            .entry((wish.kind, wish.key))
+            .or_insert_with(|| Publication::new(None, now.tick));
+        if publication.payload_hash != Some(hash) {
+            publication.renew(Some(hash), now);
+            self.changed = true;
+        }
+        publication.payload = Some(wish.payload);
+    }
+
+    /// The stamp that this month's records bear.
+    #[must_use]
+    pub fn stamp(&self, now: Now) -> Option<Stamp> {
+        self.stamp.filter(|stamp| stamp.month == now.month())
+    }
+
+    /// Takes a stamp that has been found.
+    pub fn set_stamp(&mut self, stamp: Stamp) {
+        self.stamp = Some(stamp);
+        self.changed = true;
+    }
+
+    /// Whether something is due that cannot leave without a stamp.
+    #[must_use]
+    pub fn lacks_stamp(&self, now: Now) -> bool {
+        self.stamp(now).is_none()
+            && self.publications.iter().any(|((kind, _), p)| kind.needs_stamp() && p.is_due(now))
+    }
+
+    /// The next things to sign and store. Ends what nobody holds any more.
+    pub fn due(&mut self, now: Now) -> Vec<Due> {
+        let ended = |p: &Publication| p.payload_hash.is_none() && p.expires <= now.seconds() && !p.in_flight;
+        let before = self.publications.len();
+        self.publications.retain(|_, publication| !ended(publication));
+        self.changed |= self.publications.len() != before;
+
+        let stamped = self.stamp(now).is_some();
+        self.held_up = !stamped;
+        let running = self.publications.values().filter(|p| p.in_flight).count();
+        let mut due = Vec::new();
+        for (&(kind, key), publication) in &mut self.publications {
+            if running.saturating_add(due.len()) >= IN_FLIGHT {
+                break;
+            }
+            if publication.is_due(now) && (stamped || !kind.needs_stamp()) {
+                due.push(publication.start(kind, key, now));
+            }
+        }
+        due
+    }
+
+    /// Notes where a record came to lie. `placement` is `None` if it could not even be tried.
+    pub fn placed(
+        &mut self,
+        kind: RecordKind,
+        key: RecordKey,
+        placement: Option<&Placement>,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let Some(publication) = self.publications.get_mut(&(kind, key)) else { return };
+        publication.in_flight = false;
+        self.changed = true;
+        if publication.overtaken {
+            return;
+        }
+        let period = refresh_period(kind);
+        publication.placed |= placement.is_some_and(|p| !p.holders.is_empty());
+        // A network that is small now may be growing: what lies with all of three peers is not where thirty will look.
+        let enough = placement.is_some_and(|p| p.holders.len() >= p.wanted.max(limits::K));
+        let wait = if enough { period } else { publication.retry };
+        publication.retry = if enough { FIRST_RETRY } else { publication.retry.times(2).min(period) };
+        publication.due = now.tick.after(wait.jittered(rng.next_u32()));
+    }
+
+    /// How far publishing has come.
+    #[must_use]
+    pub fn progress(&self, kind: RecordKind) -> Progress {
+        let of_kind = self.publications.iter().filter(|((of, _), p)| *of == kind && p.payload_hash.is_some());
+        of_kind.fold(Progress::default(), |sum, (_, publication)| Progress {
+            wanted: sum.wanted.saturating_add(1),
+            placed: sum.placed.saturating_add(usize::from(publication.placed)),
+        })
+    }
+
+    /// When something is due next, as far as time alone decides: what waits for a stamp, for its content or for another
+    /// placement to end is looked at again when that comes.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Tick> {
+        let running = self.publications.values().filter(|p| p.in_flight).count();
+        let free = |(kind, _): &(RecordKind, RecordKey), p: &Publication| {
+            !p.in_flight && p.is_known() && !(self.held_up && kind.needs_stamp())
+        };
+        let startable = self.publications.iter().filter(|(place, p)| running < IN_FLIGHT && free(place, p));
+        startable.map(|(_, p)| p.due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng as _;
+    use starling_proto::ids::{NodeKey, RecordId};
+    use starling_proto::time::UnixMillis;
+
+    use super::*;
+
+    const KEY: RecordKey = RecordKey::new([1; 32]);
+    const OTHER: RecordKey = RecordKey::new([2; 32]);
+
+    fn now(seconds: u64) -> Now {
+        Now {
+            tick: Tick::ZERO.after(Span::from_secs(seconds)),
+            wall: UnixMillis::new((1_000_000 + seconds) * 1000),
+        }
+    }
+
+    fn wish(key: RecordKey, payload: &[u8]) -> Wanted {
+        Wanted { kind: RecordKind::Locator, key, payload: payload.to_vec() }
+    }
+
+    fn placement(holders: usize) -> Placement {
+        Placement {
+            id: RecordId::new([0; 32]),
+            holders: vec![NodeKey::new([3; 32]); holders],
+            wanted: 20,
+            refused: Vec::new(),
+            caps_relaxed: false,
+            requests: 0,
+        }
+    }
+
+    fn place(publisher: &mut Publisher, key: RecordKey, holders: usize, at: Now) {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        publisher.placed(RecordKind::Locator, key, Some(&placement(holders)), at, &mut rng);
+    }
+
+    #[test]
+    fn what_is_wanted_is_placed_once_and_again_after_the_period() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"here")], now(0));
+        let due = publisher.due(now(0));
+        assert_eq!(due.len(), 1);
+        assert!(publisher.due(now(1)).is_empty(), "it is under way");
+        place(&mut publisher, KEY, 20, now(2));
+        assert!(publisher.due(now(3600)).is_empty());
+        let again = publisher.due(now(2 * 24 * 3600));
+        assert!(again[0].sequence > due[0].sequence && again[0].payload.as_deref() == Some(b"here"));
+    }
+
+    #[test]
+    fn too_few_holders_are_tried_again_ever_more_slowly() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"here")], now(0));
+        let (mut at, mut tries) = (0, 0);
+        while at < 24 * 3600 {
+            if !publisher.due(now(at)).is_empty() {
+                tries += 1;
+                place(&mut publisher, KEY, 3, now(at));
+            }
+            at += 10;
+        }
+        assert!((8..20).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn a_change_under_way_is_placed_at_once() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"old")], now(0));
+        publisher.due(now(0));
+        publisher.want(RecordKind::Locator, [wish(KEY, b"new")], now(1));
+        place(&mut publisher, KEY, 20, now(2));
+        assert_eq!(publisher.due(now(2))[0].payload.as_deref(), Some(b"new".as_slice()));
+    }
+
+    #[test]
+    fn what_is_no_longer_wanted_is_deleted_until_the_last_copy_has_ended() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"a"), wish(OTHER, b"b")], now(0));
+        let first = publisher.due(now(0));
+        place(&mut publisher, KEY, 20, now(0));
+        place(&mut publisher, OTHER, 20, now(0));
+        publisher.want(RecordKind::Locator, [wish(OTHER, b"b")], now(5));
+        let due = publisher.due(now(5));
+        assert_eq!((due.len(), due[0].key, due[0].payload.as_ref()), (1, KEY, None));
+        assert_eq!(due[0].expires, first[0].expires);
+        place(&mut publisher, KEY, 20, now(6));
+        publisher.due(now(40 * 24 * 3600));
+        assert_eq!(publisher.publications.len(), 1);
+    }
+
+    #[test]
+    fn a_restart_keeps_sequence_and_due_time() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"here")], now(0));
+        let sequence = publisher.due(now(0))[0].sequence;
+        place(&mut publisher, KEY, 20, now(0));
+        let bytes = publisher.take_changed(now(10)).unwrap();
+        assert_eq!(publisher.take_changed(now(10)), None);
+
+        let mut again = Publisher::load(&bytes, now(20)).unwrap();
+        assert!(again.due(now(30 * 3600)).is_empty(), "its content is not known yet");
+        again.want(RecordKind::Locator, [wish(KEY, b"here")], now(20));
+        assert!(again.due(now(20)).is_empty(), "nothing changed");
+        assert!(again.due(now(30 * 3600))[0].sequence > sequence);
+    }
+
+    #[test]
+    fn stamped_kinds_wait_for_the_stamp() {
+        let mut publisher = Publisher::default();
+        let wish = Wanted { kind: RecordKind::Bundle, key: KEY, payload: vec![1] };
+        publisher.want(RecordKind::Bundle, [wish], now(0));
+        assert!(publisher.lacks_stamp(now(0)) && publisher.due(now(0)).is_empty());
+        assert_eq!(publisher.next_timeout(), None, "time brings no stamp");
+        publisher.set_stamp(Stamp { month: now(0).month(), bits: 1, nonce: 2 });
+        assert!(!publisher.lacks_stamp(now(0)));
+        assert_eq!(publisher.due(now(0)).len(), 1);
+    }
+
+    #[test]
+    fn few_are_under_way_at_once() {
+        let mut publisher = Publisher::default();
+        let many = (0..50).map(|n| wish(RecordKey::new([n; 32]), b"x"));
+        publisher.want(RecordKind::Locator, many, now(0));
+        assert_eq!(publisher.due(now(0)).len(), IN_FLIGHT);
+        assert!(publisher.due(now(0)).is_empty());
+        assert_eq!(publisher.progress(RecordKind::Locator), Progress { wanted: 50, placed: 0 });
+    }
+}

@@ -1,0 +1,253 @@
+//! One search: the words go to the holders of each word's longest indexed beginning, all at the same time; what comes
+//! back is merged, ranked again, and marked where a name could be mistaken for a contact's.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use starling_proto::ids::{AccountKey, RecordKey};
+use starling_proto::limits;
+
+use crate::display;
+use crate::view::{SearchHit, SearchResults};
+use crate::words::{self, Word};
+
+/// What a person says about themselves, from a verified directory entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Who.
+    pub account: AccountKey,
+    /// The short key tag.
+    pub tag: String,
+    /// The publisher's count: of two entries of one account the higher counts.
+    pub sequence: u64,
+    /// The name.
+    pub name: String,
+    /// The about text.
+    pub about: String,
+    /// The keywords.
+    pub keywords: Vec<String>,
+}
+
+impl Entry {
+    /// The words by which this entry is found.
+    #[must_use]
+    pub fn words(&self) -> Vec<Word> {
+        entry_words(&self.name, &self.about, &self.keywords)
+    }
+}
+
+/// The words of a self-description: name, then keywords, then about text, so that a long text crowds out only itself.
+#[must_use]
+pub fn entry_words(name: &str, about: &str, keywords: &[String]) -> Vec<Word> {
+    words::words([name].into_iter().chain(keywords.iter().map(String::as_str)).chain([about]))
+}
+
+/// Why a search cannot be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryError {
+    /// Nothing in it is a word.
+    NoWords,
+    /// More words than an entry may have.
+    TooManyWords,
+}
+
+/// What the user asks, folded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    words: Vec<Word>,
+}
+
+impl Query {
+    /// Folds what the user typed.
+    ///
+    /// # Errors
+    /// [`QueryError`] if there is nothing to ask, or too much.
+    pub fn parse(typed: &[String]) -> Result<Self, QueryError> {
+        if typed.len() > limits::WORDS {
+            return Err(QueryError::TooManyWords);
+        }
+        let words = words::words(typed.iter().map(String::as_str));
+        if words.is_empty() { Err(QueryError::NoWords) } else { Ok(Self { words }) }
+    }
+
+    /// All the words, as holders compare them.
+    #[must_use]
+    pub fn folded(&self) -> Vec<String> {
+        self.words.iter().map(|word| word.as_str().into()).collect()
+    }
+
+    /// Where to ask: the index key of each word's longest indexed beginning.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<RecordKey> {
+        self.words.iter().map(|word| RecordKey::for_token(word.longest_beginning())).collect()
+    }
+
+    /// A word that is shorter than any indexed beginning, so that only an entry with exactly this word answers it.
+    #[must_use]
+    pub fn short_word(&self) -> Option<&str> {
+        self.words.iter().find(|word| word.is_short()).map(Word::as_str)
+    }
+}
+
+/// A search under way.
+#[derive(Debug)]
+pub struct Search {
+    query: Query,
+    limit: usize,
+    waiting: usize,
+    found: BTreeMap<AccountKey, Entry>,
+    left_out: u32,
+    holders: usize,
+}
+
+impl Search {
+    /// Begins a search for at most `limit` people.
+    #[must_use]
+    pub fn new(query: Query, limit: usize) -> Self {
+        let waiting = query.keys().len();
+        Self { query, limit, waiting, found: BTreeMap::new(), left_out: 0, holders: 0 }
+    }
+
+    /// Takes what the holders of one index key found. True when that was the last one.
+    pub fn answered(
+        &mut self,
+        entries: impl IntoIterator<Item = Entry>,
+        left_out: u32,
+        holders: usize,
+    ) -> bool {
+        for entry in entries {
+            let newer = self.found.get(&entry.account).is_none_or(|known| known.sequence < entry.sequence);
+            if newer {
+                self.found.insert(entry.account, entry);
+            }
+        }
+        // The same entries are left out under every word, so the greatest number is nearer to the truth than the sum.
+        self.left_out = self.left_out.max(left_out);
+        self.holders = self.holders.saturating_add(holders);
+        self.waiting = self.waiting.saturating_sub(1);
+        self.waiting == 0
+    }
+
+    /// The words asked.
+    #[must_use]
+    pub const fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The people found: contacts first, then those who match more words, then by account, so that the same search
+    /// shows the same list.
+    #[must_use]
+    pub fn results(&self, contacts: &BTreeMap<AccountKey, String>, me: &AccountKey) -> SearchResults {
+        let folded = self.query.folded();
+        let mut hits: Vec<SearchHit> = self
+            .found
+            .values()
+            .filter(|entry| entry.account != *me)
+            .map(|entry| hit(entry, &folded, contacts))
+            .filter(|hit| hit.matched > 0)
+            .collect();
+        hits.sort_by_key(|hit| (!hit.contact, usize::MAX.saturating_sub(hit.matched), hit.account));
+        let cut = hits.len().saturating_sub(self.limit);
+        hits.truncate(self.limit);
+        SearchResults {
+            results: hits,
+            left_out: self.left_out.saturating_add(u32::try_from(cut).unwrap_or(u32::MAX)),
+            asked_holders: self.holders,
+        }
+    }
+}
+
+fn hit(entry: &Entry, folded: &[String], contacts: &BTreeMap<AccountKey, String>) -> SearchHit {
+    let look_alike = contacts
+        .iter()
+        .any(|(account, name)| *account != entry.account && display::looks_like(&entry.name, name));
+    SearchHit {
+        account: entry.account,
+        name: entry.name.clone(),
+        about: entry.about.clone(),
+        matched: words::matched(&entry.words(), folded),
+        total_words: folded.len(),
+        tag: entry.tag.clone(),
+        contact: contacts.contains_key(&entry.account),
+        look_alike,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: AccountKey = AccountKey::new([0; 32]);
+
+    fn entry(account: u8, name: &str, about: &str) -> Entry {
+        Entry {
+            account: AccountKey::new([account; 32]),
+            tag: "tag".into(),
+            sequence: 1,
+            name: name.into(),
+            about: about.into(),
+            keywords: Vec::new(),
+        }
+    }
+
+    fn query(words: &[&str]) -> Query {
+        Query::parse(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn names(results: &SearchResults) -> Vec<&str> {
+        results.results.iter().map(|hit| hit.name.as_str()).collect()
+    }
+
+    #[test]
+    fn more_matching_words_come_first() {
+        let mut search = Search::new(query(&["ali", "chess"]), 10);
+        assert!(!search.answered([entry(1, "Alice", "gardens"), entry(2, "Alina", "plays chess")], 0, 3));
+        assert!(search.answered([entry(2, "Alina", "plays chess")], 5, 4));
+        let results = search.results(&BTreeMap::new(), &ME);
+        assert_eq!(names(&results), ["Alina", "Alice"]);
+        assert_eq!((results.left_out, results.asked_holders), (5, 7));
+        assert_eq!((results.results[0].matched, results.results[0].total_words), (2, 2));
+    }
+
+    #[test]
+    fn contacts_come_first_and_their_doubles_are_marked() {
+        let contacts = BTreeMap::from([(AccountKey::new([9; 32]), "Alice".to_owned())]);
+        let mut search = Search::new(query(&["alice"]), 10);
+        search.answered([entry(1, "Alice", ""), entry(9, "Alice", "")], 0, 1);
+        let results = search.results(&contacts, &ME).results;
+        assert!(results[0].contact && !results[0].look_alike);
+        assert!(!results[1].contact && results[1].look_alike);
+    }
+
+    #[test]
+    fn a_newer_entry_of_an_account_replaces_an_older() {
+        let mut search = Search::new(query(&["alice"]), 10);
+        let newer = Entry { sequence: 2, ..entry(1, "Alice", "new") };
+        search.answered([newer, entry(1, "Alice", "old")], 0, 1);
+        assert_eq!(search.results(&BTreeMap::new(), &ME).results[0].about, "new");
+    }
+
+    #[test]
+    fn what_does_not_match_and_oneself_are_not_shown() {
+        let mut search = Search::new(query(&["alice"]), 10);
+        search.answered([entry(0, "Alice", ""), entry(1, "Bob", "")], 0, 1);
+        assert!(search.results(&BTreeMap::new(), &ME).results.is_empty());
+    }
+
+    #[test]
+    fn truncation_is_counted() {
+        let mut search = Search::new(query(&["alice"]), 2);
+        search.answered((1..=5).map(|n| entry(n, "Alice", "")), 100, 1);
+        let results = search.results(&BTreeMap::new(), &ME);
+        assert_eq!((results.results.len(), results.left_out), (2, 103));
+    }
+
+    #[test]
+    fn a_query_needs_words() {
+        assert_eq!(Query::parse(&["…".into()]), Err(QueryError::NoWords));
+        assert_eq!(Query::parse(&vec!["word".into(); 25]), Err(QueryError::TooManyWords));
+        assert_eq!(query(&["al", "chess"]).short_word(), Some("al"));
+        assert_eq!(query(&["alexandra", "alexandrina"]).keys().len(), 1, "one beginning of eight letters");
+    }
+}

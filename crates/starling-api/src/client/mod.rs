@@ -1,0 +1,196 @@
+//! The typed client: what the command line and every other face call.
+
+mod error;
+mod events;
+mod transport;
+
+use core::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use error::{ClientError, NotRunning};
+pub use events::Events;
+use transport::{Answer, Transport};
+
+use crate::announce::Announcement;
+use crate::backend::Cursor;
+use crate::limits;
+use crate::server::{REQUEST_ID, VERSION_HEADER};
+use crate::token::Token;
+use crate::types::{
+    ErrorReply, JoinReply, JoinRequest, ListedRequest, Profile, ProfileRequest, SearchReply, SearchRequest,
+    Status, WhoAmI,
+};
+
+/// How long the client waits for an answer: a little longer than the server does, so that the server's explanation arrives first.
+const PATIENCE: Duration = limits::ANSWER_TIME.saturating_add(Duration::from_secs(5));
+
+/// Calls the node of one home. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    transport: Arc<Transport>,
+    token: Token,
+    home: PathBuf,
+}
+
+/// A client request id: repeating a request under the same id repeats the answer, not the deed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RequestId(String);
+
+impl RequestId {
+    /// A new one, of 128 random bits.
+    fn generate() -> Result<Self, ClientError> {
+        let mut bytes = [0; 16];
+        SysRng.try_fill_bytes(&mut bytes).map_err(ClientError::Random)?;
+        Ok(Self(format!("{:032x}", u128::from_be_bytes(bytes))))
+    }
+}
+
+impl Client {
+    /// A client of the node that runs for `home`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRunning`] if there is no `api.json`, [`ClientError::Announce`] if it is damaged.
+    pub fn open(home: &Path) -> Result<Self, ClientError> {
+        let Announcement { address, token } = Announcement::read(home)?;
+        Ok(Self { transport: Arc::new(Transport::new(address)), token, home: home.to_owned() })
+    }
+
+    /// What is going on?
+    ///
+    /// # Errors
+    /// [`ClientError`], as of every call here: no node is running, it refused, or it did not answer.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get("/api/v1/status").await
+    }
+
+    /// Who does the node belong to?
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn whoami(&self) -> Result<WhoAmI, ClientError> {
+        self.get("/api/v1/whoami").await
+    }
+
+    /// The profile as it stands.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn profile(&self) -> Result<Profile, ClientError> {
+        self.get("/api/v1/profile").await
+    }
+
+    /// Changes the profile; the profile as it is then.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `bad_input` if a field is too long.
+    pub async fn set_profile(&self, request: &ProfileRequest) -> Result<Profile, ClientError> {
+        self.post("/api/v1/profile", request).await
+    }
+
+    /// Appears in the directory, or no longer; the profile as it is then.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn set_listed(&self, listed: bool) -> Result<Profile, ClientError> {
+        self.post("/api/v1/profile/listed", &ListedRequest { listed }).await
+    }
+
+    /// Finds people.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `bad_input` if a word is too short.
+    pub async fn search(&self, request: &SearchRequest) -> Result<SearchReply, ClientError> {
+        self.post("/api/v1/search", request).await
+    }
+
+    /// Enters the network.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn join(&self, request: &JoinRequest) -> Result<JoinReply, ClientError> {
+        self.post("/api/v1/join", request).await
+    }
+
+    /// The event stream behind `since`, or from now on. Connects at the first [`Events::next`].
+    #[must_use]
+    pub fn events(&self, since: Option<Cursor>) -> Events {
+        Events::new(self.clone(), since)
+    }
+
+    /// Asks.
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.answer(self.request(Method::GET, path, Bytes::new())?).await
+    }
+
+    /// Orders, under a new request id. If the connection breaks before the answer it asks once more: the id sees to it
+    /// that nothing is done twice.
+    async fn post<B, T>(&self, path: &str, body: &B) -> Result<T, ClientError>
+    where
+        B: Serialize + Sync,
+        T: DeserializeOwned,
+    {
+        let body = serde_json::to_vec(body).map_err(malformed)?;
+        let mut request = self.request(Method::POST, path, body.into())?;
+        let id = HeaderValue::try_from(RequestId::generate()?.0).map_err(malformed)?;
+        request.headers_mut().insert(REQUEST_ID, id);
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match self.answer(request.clone()).await {
+            Err(ClientError::Broken(_)) => self.answer(request).await,
+            result => result,
+        }
+    }
+
+    /// A request with host and token.
+    fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, ClientError> {
+        let text = zeroize::Zeroizing::new(format!("Bearer {}", self.token.reveal()));
+        let mut authorization = HeaderValue::from_str(&text).map_err(malformed)?;
+        authorization.set_sensitive(true);
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, self.transport.host())
+            .header(AUTHORIZATION, authorization)
+            .body(Full::new(body))
+            .map_err(malformed)
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T, ClientError> {
+        let answer = self.send(request, PATIENCE).await?;
+        parse(&self.transport.read(answer, PATIENCE).await?)
+    }
+
+    /// Sends; refusals become errors.
+    async fn send(&self, request: Request<Full<Bytes>>, time: Duration) -> Result<Answer, ClientError> {
+        let answer = self.transport.send(request, time).await?;
+        if !answer.response.headers().contains_key(VERSION_HEADER) {
+            return Err(ClientError::NotRunning(NotRunning::AnotherListens));
+        }
+        match answer.response.status() {
+            status if status.is_success() => Ok(answer),
+            // The token is of this home's file: whoever does not know it is not this home's node.
+            StatusCode::UNAUTHORIZED => Err(ClientError::NotRunning(NotRunning::AnotherListens)),
+            _ => {
+                let reply: ErrorReply = parse(&self.transport.read(answer, time).await?)?;
+                Err(ClientError::Refused(reply.error))
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(malformed)
+}
+
+fn malformed(error: impl core::fmt::Display) -> ClientError {
+    ClientError::Malformed(error.to_string())
+}

@@ -1,0 +1,26 @@
+//! What is going on.
+
+use axum::Json;
+use axum::extract::State;
+use starling_core::io::{Command, CommandOutput};
+
+use super::AppState;
+use crate::server::failure::Failure;
+use crate::types::{ErrorReply, Status};
+
+/// Peers, routing table, what is held for others, own entries, database.
+#[utoipa::path(
+    get,
+    path = "/api/v1/status",
+    responses(
+        (status = 200, description = "What is going on.", body = Status),
+        (status = "default", description = "Refused.", body = ErrorReply)
+    )
+)]
+pub(super) async fn status(State(shared): AppState) -> Result<Json<Status>, Failure> {
+    let view = shared.ask(Command::Status, |output| match output {
+        CommandOutput::Status(view) => Some(view),
+        _ => None,
+    });
+    Ok(Json(Status::new(view.await?, shared.backend.info())))
+}

@@ -1,0 +1,27 @@
+//! The JSON of the API: one type for each request, answer and event.
+//!
+//! They are not the core's types: the core may change its own at will, these only with a note in the changelog.
+//! Requests refuse fields they do not know, so that a typing error is no silent default; answers may gain fields.
+//! Ids are typed here and text on the wire: what has been parsed once is not parsed again.
+
+mod error;
+mod event;
+mod identity;
+mod network;
+mod profile;
+mod search;
+mod status;
+mod text;
+
+pub use error::{Code, ErrorBody, ErrorReply};
+pub use event::{EventBody, EventLine, Ready, WarningCode};
+pub use identity::WhoAmI;
+pub use network::{JoinReply, JoinRequest};
+pub use profile::{ListedRequest, Profile, ProfileRequest};
+pub use search::{SearchHit, SearchReply, SearchRequest};
+pub use status::{Bucket, Entries, Held, Mode, RoutingTable, Status};
+
+/// Counts in JSON are 64 bits wide on every machine.
+fn count(items: usize) -> u64 {
+    u64::try_from(items).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,144 @@
+//! What is going on in the node.
+
+use core::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use starling_core::view;
+use starling_proto::addr::JoinAddr;
+use starling_proto::message;
+use utoipa::ToSchema;
+
+use super::{count, text};
+use crate::backend::NodeInfo;
+
+/// Answer to `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// Whether this peer serves others.
+    pub mode: Mode,
+    /// Peers that are connected now.
+    pub peers: u64,
+    /// Peers that are known, by distance.
+    pub routing_table: RoutingTable,
+    /// Lookups, stores and queries under way.
+    pub running: u64,
+    /// Commands that wait for one of those to end.
+    pub waiting: u64,
+    /// What is held for others.
+    pub held: Held,
+    /// Our own directory entries.
+    pub entries: Entries,
+    /// The node's own socket addresses.
+    #[schema(value_type = Vec<String>)]
+    pub addrs: Vec<SocketAddr>,
+    /// Where several unrelated peers see the node.
+    #[schema(value_type = Vec<String>)]
+    pub observed: Vec<SocketAddr>,
+    /// What another node's `--join` takes; null while no address is known.
+    #[serde(with = "text::option")]
+    #[schema(value_type = Option<String>)]
+    pub join: Option<JoinAddr>,
+    /// Size of the database in bytes; null if it could not be read.
+    pub database_bytes: Option<u64>,
+    /// The program's version.
+    pub version: String,
+}
+
+/// Whether a peer serves others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Asks only: in nobody's table, holds nothing.
+    Client,
+    /// Can be dialled: in other peers' tables, holds records.
+    Server,
+}
+
+/// The routing table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RoutingTable {
+    /// Peers in all.
+    pub peers: u64,
+    /// The buckets that are not empty.
+    pub buckets: Vec<Bucket>,
+}
+
+/// Peers at one distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Bucket {
+    /// Leading bits that their places share with ours.
+    pub shared_bits: u32,
+    /// How many there are.
+    pub peers: u64,
+}
+
+/// What is held for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Held {
+    /// Records, those included that only bar older versions.
+    pub records: u64,
+    /// Size of the deposits that their owners gave leave for, in bytes.
+    pub welcome_bytes: u64,
+    /// Size of everything else, in bytes.
+    pub open_bytes: u64,
+    /// The bound on each of the two sizes, in bytes.
+    pub pool_bytes: u64,
+    /// Deletions that are remembered.
+    pub deletions: u64,
+    /// Rows that could not be read and await removal.
+    pub damaged: u64,
+}
+
+/// Our own directory entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Entries {
+    /// How many are to be published.
+    pub wanted: u64,
+    /// How many of them at least one holder has as they are now.
+    pub placed: u64,
+}
+
+impl Status {
+    pub(crate) fn new(view: view::Status, info: NodeInfo) -> Self {
+        let overlay = view.overlay;
+        Self {
+            mode: overlay.mode.into(),
+            peers: count(overlay.connected),
+            routing_table: RoutingTable::new(overlay.peers, &overlay.buckets),
+            running: count(overlay.running),
+            waiting: count(overlay.waiting),
+            held: Held {
+                records: count(overlay.held.records),
+                welcome_bytes: overlay.held.welcome_bytes,
+                open_bytes: overlay.held.open_bytes,
+                pool_bytes: overlay.held.pool_bytes,
+                deletions: count(overlay.held.deletions),
+                damaged: count(overlay.held.damaged),
+            },
+            entries: Entries { wanted: count(view.entries.wanted), placed: count(view.entries.placed) },
+            addrs: info.addresses,
+            observed: overlay.addresses,
+            join: info.join,
+            database_bytes: info.database_bytes,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl RoutingTable {
+    /// `sizes`: of the bucket of those that share no bit first.
+    fn new(peers: usize, sizes: &[usize]) -> Self {
+        let buckets =
+            (0_u32..).zip(sizes).map(|(shared_bits, peers)| Bucket { shared_bits, peers: count(*peers) });
+        Self { peers: count(peers), buckets: buckets.filter(|bucket| bucket.peers > 0).collect() }
+    }
+}
+
+impl From<message::Mode> for Mode {
+    fn from(mode: message::Mode) -> Self {
+        match mode {
+            message::Mode::Client => Self::Client,
+            message::Mode::Server => Self::Server,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! `starling init`: a new account and its first device.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rand::SeedableRng as _;
+use rand::rngs::{StdRng, SysRng};
+use serde::Serialize;
+use serde::ser::Serializer;
+use starling_api::types::Code;
+use starling_core::identity::{Identity, IdentityError};
+use starling_core::profile::Profile;
+use starling_crypto::kdf::{KdfParams, Passphrase};
+use starling_crypto::phrase::RecoveryPhrase;
+use starling_crypto::session::Vodozemac;
+use starling_proto::DecodeError;
+use starling_proto::identity::{About, Name};
+use starling_proto::ids::{AccountKey, DeviceKey};
+use starling_proto::time::{Now, Tick, UnixMillis};
+use starling_store::{Home, HomeLock, Protection};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::harden::harden;
+use crate::output::{Form, Page, Report, bold, dim, good, plain, warn};
+
+/// Words in a row of the recovery phrase as it is shown.
+const WORDS_IN_ROW: usize = 4;
+
+const EXAMPLES: &str = "\
+Examples:
+  starling init --name Alice
+  starling init --name Alice --about \"chess, maths, Berlin\" --listed
+  starling init --name Bot --no-passphrase --unlisted --json --home /srv/bot";
+
+/// Make an account and this device's keys in a new home.
+///
+/// Shows the recovery phrase, 24 words, once and never again: write it down. An account that is there is never
+/// overwritten.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// What you are called, at most 128 bytes. Anybody may choose the same name; the tag beside it tells you apart.
+    #[arg(long, value_parser = name)]
+    name: Name,
+
+    /// What you say about yourself, at most 512 bytes. Each of its words can be searched for.
+    #[arg(long, value_name = "TEXT", value_parser = about)]
+    about: Option<About>,
+
+    /// Appear in the directory: anybody can find you by the words of name and about text.
+    #[arg(long, conflicts_with = "unlisted")]
+    listed: bool,
+
+    /// Do not appear in the directory. This is the default where nobody can be asked.
+    #[arg(long)]
+    unlisted: bool,
+
+    /// Keep the key without a passphrase: whoever can read the home can read everything in it.
+    #[arg(long, conflicts_with = "passphrase_file")]
+    no_passphrase: bool,
+}
+
+pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
+    harden();
+    let home = Home::create(&context.home()?)?;
+    if home.has_account() {
+        return Err(starling_store::StoreError::AccountExists.into());
+    }
+    let lock = home.lock()?;
+    let passphrase = match args.no_passphrase {
+        true => None,
+        false => Some(context.passphrase().new_one()?),
+    };
+    let mut profile = Profile::new(args.name);
+    profile.about = args.about.unwrap_or_default();
+    profile.listed = args.listed || (!args.unlisted && ask_listed(context)?);
+    let account = create(&lock, passphrase.as_ref(), &profile)?;
+    context.output.show(&account)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A name, as the parser wants it.
+pub(super) fn name(text: &str) -> Result<Name, String> {
+    Name::new(text).map_err(|error| match error {
+        DecodeError::BadText(_) => "a name is more than blanks and holds no control characters".to_owned(),
+        other => other.to_string(),
+    })
+}
+
+/// An about text, as the parser wants it.
+pub(super) fn about(text: &str) -> Result<About, String> {
+    About::new(text).map_err(|error| match error {
+        DecodeError::BadText(_) => "an about text holds no control characters but line feeds".to_owned(),
+        other => other.to_string(),
+    })
+}
+
+/// A new account, as it is shown once.
+#[derive(Serialize)]
+struct NewAccount {
+    #[serde(serialize_with = "as_text")]
+    account: AccountKey,
+    #[serde(serialize_with = "as_text")]
+    device: DeviceKey,
+    name: String,
+    #[serde(serialize_with = "in_words")]
+    recovery_phrase: RecoveryPhrase,
+    #[serde(skip)]
+    listed: bool,
+    #[serde(skip)]
+    home: String,
+}
+
+impl Report for NewAccount {
+    fn describe<'a>(&'a self, page: &mut Page<'a>) {
+        page.line([plain("Account "), bold(&self.name), plain(" is made in "), plain(&self.home)]);
+        page.table(
+            2,
+            [
+                vec![dim("account"), plain(self.account.to_string())],
+                vec![dim("device"), plain(self.device.to_string())],
+            ],
+        );
+        page.line([if self.listed {
+            good("You will be listed: anybody can find you by the words of your profile.")
+        } else {
+            dim("You are not listed: nobody can search for you. `starling profile list` changes that.")
+        }]);
+        page.blank();
+        page.line([bold("Your recovery phrase")]);
+        let words: Vec<&str> = self.recovery_phrase.words().collect();
+        page.table(2, rows(&words));
+        page.blank();
+        page.line([warn("Write these 24 words down, in order, on paper. They are not shown again.")]);
+        page.line([plain(
+            "Whoever has them has your account. Without them, if this device is lost, so is the account.",
+        )]);
+        page.line([plain("Do not photograph them, nor keep them on this machine.")]);
+        page.blank();
+        page.line([plain("Next: `starling run` starts your peer.")]);
+    }
+}
+
+/// The words, numbered, in rows.
+fn rows<'a>(words: &[&'a str]) -> impl Iterator<Item = Vec<crate::output::Piece<'a>>> {
+    let numbered: Vec<(usize, &'a str)> = (1..).zip(words.iter().copied()).collect();
+    let rows: Vec<Vec<_>> = numbered.chunks(WORDS_IN_ROW).map(<[_]>::to_vec).collect();
+    rows.into_iter().map(|row| {
+        row.into_iter().flat_map(|(number, word)| [dim(format!("{number:>2}")), bold(word)]).collect()
+    })
+}
+
+fn create(
+    lock: &HomeLock,
+    passphrase: Option<&Passphrase>,
+    profile: &Profile,
+) -> Result<NewAccount, Failure> {
+    let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| {
+        let message = format!("the operating system gives no random numbers: {error}");
+        Failure::new(Code::Failed, message, "try again when the system has started")
+    })?;
+    let protection = match passphrase {
+        Some(passphrase) => Protection::Passphrase { passphrase, params: KdfParams::default() },
+        None => Protection::None,
+    };
+    let now = now()?;
+    // Set-up and account draw from generators of their own: one cannot be lent to both.
+    let mut account_rng = StdRng::from_rng(&mut rng);
+    let mut made = None;
+    let database = Home::set_up(lock, &protection, &mut rng, |database| {
+        made = Some(Identity::create::<Vodozemac>(database, profile, now, &mut account_rng)?);
+        Ok::<_, Failure>(())
+    })?;
+    database.close()?;
+    let (identity, recovery_phrase) =
+        made.ok_or_else(|| Failure::internal(&"the home was set up without an account"))?;
+    Ok(NewAccount {
+        account: identity.account(),
+        device: identity.device(),
+        name: profile.name.as_str().to_owned(),
+        recovery_phrase,
+        listed: profile.listed,
+        home: lock.home().path().display().to_string(),
+    })
+}
+
+/// The wall clock. Nothing that is made here depends on running time.
+fn now() -> Result<Now, Failure> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| {
+        Failure::new(Code::Failed, "the clock stands before 1970", "set the clock and try again")
+    })?;
+    let wall = UnixMillis::new(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    Ok(Now { tick: Tick::ZERO, wall })
+}
+
+/// Asks whether to be listed. Who cannot be asked is not.
+fn ask_listed(context: &mut Context<'_>) -> Result<bool, Failure> {
+    if context.output.form() == Form::Json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(false);
+    }
+    context.output.complain(
+        "Shall anybody be able to find you by the words of your name and about text?\n\
+         You can change this at any time with `starling profile list` and `unlist`. [y/N] ",
+    )?;
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| {
+        let message = format!("the answer could not be read: {error}");
+        Failure::new(Code::BadInput, message, "use --listed or --unlisted")
+    })?;
+    Ok(is_yes(&answer))
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+fn as_text<T: ToString, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&value.to_string())
+}
+
+fn in_words<S: Serializer>(phrase: &RecoveryPhrase, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&phrase.to_text())
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Exists => starling_store::StoreError::AccountExists.into(),
+            IdentityError::Absent => starling_store::StoreError::NoAccount.into(),
+            IdentityError::Storage(_) | IdentityError::Damaged(_) => {
+                Self::new(Code::Storage, error.to_string(), "`starling doctor` looks for the cause")
+            }
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_crypto::secret::Secret;
+
+    use super::*;
+
+    #[test]
+    fn only_yes_is_yes() {
+        assert!(is_yes("y\n") && is_yes("YES") && is_yes(" yes "));
+        assert!(!is_yes("") && !is_yes("\n") && !is_yes("n") && !is_yes("yess"));
+    }
+
+    fn account() -> NewAccount {
+        NewAccount {
+            account: AccountKey::new([1; 32]),
+            device: DeviceKey::new([2; 32]),
+            name: "Alice".into(),
+            recovery_phrase: RecoveryPhrase::from_entropy(&Secret::copy_of(&[0x7f; 32])),
+            listed: false,
+            home: "/srv/alice".into(),
+        }
+    }
+
+    #[test]
+    fn the_phrase_is_shown_with_what_to_do_with_it() {
+        let account = account();
+        let mut page = Page::default();
+        account.describe(&mut page);
+        insta::assert_snapshot!(&*page.render(false));
+    }
+
+    #[test]
+    fn programs_get_the_contract() {
+        insta::assert_snapshot!(serde_json::to_string(&account()).unwrap());
+    }
+}

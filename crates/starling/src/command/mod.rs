@@ -1,0 +1,55 @@
+//! One file for each command. Each has the same layout: `Args` with its help, `run`, the answer, helpers, tests.
+
+mod completions;
+mod demo;
+mod doctor;
+mod events;
+mod init;
+mod profile;
+mod run;
+mod search;
+mod status;
+mod whoami;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Args),
+    Run(run::Args),
+    Status(status::Args),
+    Whoami(whoami::Args),
+    Profile(profile::Args),
+    Search(search::Args),
+    Events(events::Args),
+    Doctor(doctor::Args),
+    Demo(demo::Args),
+    Completions(completions::Args),
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Each command's own.
+    pub(crate) fn run(self, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Init(args) => init::run(args, context),
+            Self::Run(args) => run::run(args, context),
+            Self::Status(args) => status::run(args, context),
+            Self::Whoami(args) => whoami::run(args, context),
+            Self::Profile(args) => profile::run(args, context),
+            Self::Search(args) => search::run(args, context),
+            Self::Events(args) => events::run(args, context),
+            Self::Doctor(args) => doctor::run(args, context),
+            Self::Demo(args) => demo::run(args, context),
+            Self::Completions(args) => completions::run(args, context),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `starling status`: what is going on in the running node.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use starling_api::types::{Entries, Held, Mode, Status};
+
+use crate::client;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Page, Piece, Report, bold, dim, good, plain, warn};
+
+const EXAMPLES: &str = "\
+Examples:
+  starling status
+  starling status --json | jq .peers    the number of connected peers";
+
+/// Show peers, routing table, addresses and storage of the running node.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {}
+
+pub(super) fn run(_: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
+    let home = context.home()?;
+    let status = Context::block_on(async { Ok(client::connect(&home)?.status().await?) })?;
+    context.output.show(&status)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Report for Status {
+    fn describe<'a>(&'a self, page: &mut Page<'a>) {
+        let mut rows = vec![
+            vec![dim("peers"), peers(self)],
+            vec![dim("routing table"), plain(routing_table(self))],
+            vec![dim("mode"), plain(mode(self.mode))],
+            vec![dim("listening at"), plain(list(&self.addrs))],
+            vec![dim("seen at"), plain(list(&self.observed))],
+        ];
+        if let Some(join) = &self.join {
+            rows.push(vec![dim("join"), plain(join.to_string())]);
+        }
+        rows.push(vec![dim("holding"), plain(holding(&self.held))]);
+        rows.push(vec![dim("entries"), entries(self.entries)]);
+        rows.push(vec![dim("at work on"), plain(format!("{}, {} waiting", self.running, self.waiting))]);
+        let database = self.database_bytes.map_or_else(|| "unknown".to_owned(), size);
+        rows.push(vec![dim("database"), plain(database)]);
+        rows.push(vec![dim("version"), plain(&self.version)]);
+        page.line([bold("node is running")]);
+        page.table(2, rows);
+    }
+}
+
+fn peers(status: &Status) -> Piece<'static> {
+    match status.peers {
+        0 => warn("none connected; join one with `starling run --join`"),
+        1 => good("1 connected"),
+        many => good(format!("{many} connected")),
+    }
+}
+
+fn routing_table(status: &Status) -> String {
+    let table = &status.routing_table;
+    let buckets = table.buckets.iter().map(|bucket| format!("{}:{}", bucket.shared_bits, bucket.peers));
+    let buckets = buckets.collect::<Vec<_>>().join(" ");
+    if buckets.is_empty() {
+        "empty".to_owned()
+    } else {
+        format!("{} peers, by shared bits: {buckets}", table.peers)
+    }
+}
+
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Client => "client: others cannot dial this peer yet, it holds nothing for them",
+        Mode::Server => "server: others can dial this peer, it holds records for them",
+    }
+}
+
+fn list(addresses: &[SocketAddr]) -> String {
+    if addresses.is_empty() {
+        return "unknown".to_owned();
+    }
+    addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn holding(held: &Held) -> String {
+    let bytes = held.welcome_bytes.saturating_add(held.open_bytes);
+    let damaged = match held.damaged {
+        0 => String::new(),
+        rows => format!(", {rows} damaged and to be removed"),
+    };
+    format!("{} records of others, {}{damaged}", held.records, size(bytes))
+}
+
+/// The user's own entries in the directory.
+fn entries(entries: Entries) -> Piece<'static> {
+    match entries {
+        Entries { wanted: 0, .. } => plain("not in the directory"),
+        Entries { wanted, placed } if placed < wanted => {
+            warn(format!("{placed} of {wanted} in the directory so far"))
+        }
+        Entries { wanted, .. } => good(format!("all {wanted} in the directory")),
+    }
+}
+
+/// Bytes as people say them.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut tenths = bytes.saturating_mul(10);
+    let mut unit = "bytes";
+    for larger in UNITS {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths = tenths.div_euclid(1024);
+        unit = larger;
+    }
+    match unit {
+        "bytes" => format!("{bytes} bytes"),
+        _ => format!("{}.{} {unit}", tenths.div_euclid(10), tenths.rem_euclid(10)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_api::types::{Bucket, RoutingTable};
+
+    use super::*;
+
+    fn status() -> Status {
+        Status {
+            mode: Mode::Server,
+            peers: 11,
+            routing_table: RoutingTable { peers: 11, buckets: vec![Bucket { shared_bits: 0, peers: 11 }] },
+            running: 2,
+            waiting: 0,
+            held: Held {
+                records: 36,
+                welcome_bytes: 16_384,
+                open_bytes: 4096,
+                pool_bytes: 1 << 30,
+                deletions: 1,
+                damaged: 0,
+            },
+            entries: Entries { wanted: 4, placed: 3 },
+            addrs: vec!["127.0.0.1:4040".parse().unwrap()],
+            observed: vec![],
+            join: None,
+            database_bytes: Some(118_784),
+            version: "0.1.0".into(),
+        }
+    }
+
+    #[test]
+    fn status_reads_well() {
+        let status = status();
+        let mut page = Page::default();
+        status.describe(&mut page);
+        insta::assert_snapshot!(&*page.render(false), @r"
+        node is running
+          peers          11 connected
+          routing table  11 peers, by shared bits: 0:11
+          mode           server: others can dial this peer, it holds records for them
+          listening at   127.0.0.1:4040
+          seen at        unknown
+          holding        36 records of others, 20.0 KiB
+          entries        3 of 4 in the directory so far
+          at work on     2, 0 waiting
+          database       116.0 KiB
+          version        0.1.0
+        ");
+    }
+
+    #[test]
+    fn sizes_are_readable() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (1_572_864, "1.5 MiB"),
+            (u64::MAX, "1638.3 PiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+}

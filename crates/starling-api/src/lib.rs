@@ -35,7 +35,7 @@
 //!         async move { known.then_some(CommandOutput::Profile(profile)).ok_or_else(refused) }.boxed()
 //!     }
 //! #   fn events(&self, _: Option<&Cursor>) -> Result<EventFeed, CommandError> { Err(refused()) }
-//! #   fn info(&self) -> NodeInfo { unimplemented!("no status is asked for") }
+//! #   fn info(&self) -> NodeInfo { panic!("no status is asked for") }
 //!     // … and `events` and `info`.
 //! }
 //!

@@ -30,14 +30,8 @@ pub enum Slot {
 
 impl Slot {
     /// Every slot.
-    pub const ALL: [Self; 6] = [
-        Self::Identity,
-        Self::Profile,
-        Self::Publications,
-        Self::OlmAccount,
-        Self::InboxKeys,
-        Self::Locator,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Identity, Self::Profile, Self::Publications, Self::OlmAccount, Self::InboxKeys, Self::Locator];
 
     /// The row's key.
     #[must_use]

@@ -276,7 +276,9 @@ impl Network {
     fn carry_out(&mut self, index: NodeIndex, output: Output) {
         match output {
             Output::Call { call, to, request, way, deadline } => {
-                self.call(index, call, &to, request, way, deadline);
+                self.calls.insert((index, call));
+                self.schedule(deadline, Happening::Deadline { from: index, call });
+                self.call(index, call, &to, request, way);
             }
             Output::Reply { inbound, response, .. } => self.reply(index, inbound, response),
             Output::Greet { mode, addresses } => self.at(index).greeting = (mode, addresses),
@@ -289,9 +291,7 @@ impl Network {
         }
     }
 
-    fn call(&mut self, from: NodeIndex, call: CallId, to: &Peer, request: Request, way: Way, deadline: Span) {
-        self.calls.insert((from, call));
-        self.schedule(deadline, Happening::Deadline { from, call });
+    fn call(&mut self, from: NodeIndex, call: CallId, to: &Peer, request: Request, way: Way) {
         let fresh = way == Way::Fresh;
         let Some(target) = self.reach(from, to, fresh) else { return };
         let standing = self.node(from).connections.get(&target).copied();

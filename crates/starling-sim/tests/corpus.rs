@@ -2,6 +2,14 @@
 //!
 //! `STARLING_WRITE_CORPUS=1 cargo test -p starling-sim --test corpus` writes one good input for each decoder of frames
 //! and records; the fuzzer adds what it finds.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "a test: what fails must stop it, and its numbers are small and known"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

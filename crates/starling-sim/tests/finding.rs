@@ -1,4 +1,12 @@
 //! People who describe themselves are found by others, through the overlay alone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "a test: what fails must stop it, and its numbers are small and known"
+)]
 
 use starling_core::config::Config;
 use starling_core::io::{Command, CommandOutput};
@@ -65,6 +73,24 @@ fn chn_07_small_networks_work() {
         let wanted = format!("Person{:03}", count - 1);
         let results = search(&mut network, 0, &[&wanted]);
         assert_eq!(results.results.len(), 1, "{count} nodes");
+    }
+}
+
+#[test]
+fn two_that_join_a_fresh_node_at_the_same_moment_find_each_other() {
+    for seed in 0..20 {
+        let mut network = Network::new(World { seed, ..World::default() });
+        let first = network.add(setup(0));
+        let door = JoinAddr { key: network.node(first).key(), address: network.node(first).address() };
+        for number in 1..3 {
+            let node = network.add(setup(number));
+            network.command(node, Command::Join(vec![door]));
+        }
+        network.run_for(Span::from_secs(5));
+        for (from, wanted) in [(1, 2), (2, 1), (0, 1), (1, 0)] {
+            let results = search(&mut network, from, &[&format!("person{wanted:03}")]);
+            assert_eq!(results.results.len(), 1, "seed {seed}: {from} does not find {wanted}");
+        }
     }
 }
 

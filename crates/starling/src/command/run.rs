@@ -134,8 +134,9 @@ async fn serve(
     if config.api_remote && matches!(config.api, Listen::Tcp(address) if !address.ip().is_loopback()) {
         output.warn("other machines can reach the API, and nothing on that way is encrypted")?;
     }
+    let network = config.network.clone();
     let peer = Peer::start(home, database, config).await?;
-    output.show(&Started(EventBody::Ready(peer.ready())))?;
+    output.show(&Started { body: EventBody::Ready(peer.ready()), network })?;
     let ended = live(&peer, peers, &mut signals, output).await;
     if output.form() == Form::Text {
         output.complain("saying goodbye; interrupt again to end at once\n")?;
@@ -184,18 +185,23 @@ fn tell_joined(result: &Result<usize, Failure>, asked: bool, output: &mut Output
 
 /// The first line: the node can be talked to.
 #[derive(serde::Serialize)]
-#[serde(transparent)]
-struct Started(EventBody);
+struct Started {
+    #[serde(flatten)]
+    body: EventBody,
+    /// Others must name it too, unless it is the main one.
+    #[serde(skip)]
+    network: NetworkName,
+}
 
 impl Report for Started {
     fn describe<'a>(&'a self, page: &mut Page<'a>) {
-        if let EventBody::Ready(ready) = &self.0 {
-            describe(ready, page);
+        if let EventBody::Ready(ready) = &self.body {
+            describe(ready, &self.network, page);
         }
     }
 }
 
-fn describe<'a>(ready: &'a Ready, page: &mut Page<'a>) {
+fn describe<'a>(ready: &'a Ready, network: &NetworkName, page: &mut Page<'a>) {
     let addresses = ready.addrs.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
     page.line([good("ready")]);
     page.table(
@@ -209,7 +215,8 @@ fn describe<'a>(ready: &'a Ready, page: &mut Page<'a>) {
     );
     if let Some(join) = &ready.join {
         page.line([plain("Others join through this peer with")]);
-        page.indented(2, [bold(format!("starling run --join {join}"))]);
+        let named = if network.is_main() { String::new() } else { format!(" --network {network}") };
+        page.indented(2, [bold(format!("starling run{named} --join {join}"))]);
     }
 }
 
@@ -226,13 +233,14 @@ mod tests {
     #[test]
     fn ready_reads_well() {
         let node = NodeKey::new([2; 32]);
-        let started = Started(EventBody::Ready(Ready {
+        let body = EventBody::Ready(Ready {
             account: AccountKey::new([1; 32]),
             node,
             addrs: vec!["192.0.2.1:4040".parse().unwrap(), "127.0.0.1:4040".parse().unwrap()],
             join: Some(JoinAddr { key: node, address: "192.0.2.1:4040".parse().unwrap() }),
             api: "127.0.0.1:5050".into(),
-        }));
+        });
+        let started = Started { body, network: "village".parse().unwrap() };
         let mut page = Page::default();
         started.describe(&mut page);
         insta::assert_snapshot!(&*page.render(false));

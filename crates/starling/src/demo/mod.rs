@@ -205,7 +205,8 @@ impl Demo {
         self.find(peer, &["fond"]).await?;
         let ports = format!("{} to {}", before.address.port(), after.address.port());
         Ok(format!(
-            "{} leaves, comes back at another port ({ports}) and finds the network from memory: everybody is found",
+            "{} leaves, comes back at another port ({ports}), finds the network from memory, and a search by the one \
+             word that all have in common finds all the others",
             peer.person.name
         ))
     }

@@ -15,8 +15,8 @@ pub(super) const RULE: Rule = Rule {
 const DOCUMENT: &str = "ARCHITECTURE.md";
 
 /// The format: a table under a heading that holds the word `Invariants`; in the last cell of each row, one or more
-/// guards, each a code span. A guard is the name of a test (its module path may stand before it), `tidy: RULE` or
-/// `lint: NAME`, where the lint is one that the root `Cargo.toml` or `clippy.toml` sets.
+/// guards, each a code span. A guard is the name of a test (its module path may stand before it) or of a check of a
+/// conformance suite, `tidy: RULE`, or `lint: NAME`, where the lint is one that the root `Cargo.toml` or `clippy.toml` sets.
 fn check(tree: &Tree) -> Vec<Finding> {
     let Some(text) = tree.file(DOCUMENT) else {
         return vec![Finding::new(DOCUMENT, "is missing")];
@@ -25,7 +25,10 @@ fn check(tree: &Tree) -> Vec<Finding> {
     if rows.is_empty() {
         return vec![Finding::new(DOCUMENT, "has no table under a heading `Invariants`")];
     }
-    let tests: BTreeSet<String> = tree.sources().flat_map(|(_, source)| source.test_names()).collect();
+    let mut tests: BTreeSet<String> = tree.sources().flat_map(|(_, source)| source.test_names()).collect();
+    tests.extend(
+        tree.files().filter(|(path, _)| path.contains("/conformance/")).flat_map(|(_, text)| checks(text)),
+    );
     let mut findings = vec![];
     for (line, row) in rows {
         let guards = guards(row);
@@ -38,6 +41,12 @@ fn check(tree: &Tree) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// The checks of a conformance suite, which a macro turns into tests for each implementation: its public functions.
+fn checks(text: &str) -> impl Iterator<Item = String> {
+    let functions = text.lines().filter_map(|line| line.trim_start().strip_prefix("pub fn "));
+    functions.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
 }
 
 /// The rows below the head of the table, with their line numbers.
@@ -98,6 +107,16 @@ mod tests {
     fn guards_that_exist_pass() {
         let all = "`it_is`, `a::tests::it_is`, `tidy: pure-sources`, `lint: clippy::unwrap_used`, `lint: disallowed_methods`";
         check(&RULE, &files(&document(all)), &[]);
+    }
+
+    #[test]
+    fn checks_of_a_conformance_suite_are_guards() {
+        let text = document("`it_holds`");
+        let suite = ("crates/a/src/conformance/b.rs", "pub fn it_holds<A: B>() {}\nfn helper() {}");
+        check(&RULE, &[("ARCHITECTURE.md", text.as_str()), suite], &[]);
+        let helper = document("`helper`");
+        let finding = "ARCHITECTURE.md:7: the guard `helper` does not exist";
+        check(&RULE, &[("ARCHITECTURE.md", helper.as_str()), suite], &[finding]);
     }
 
     #[test]

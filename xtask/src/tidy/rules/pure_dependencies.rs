@@ -51,6 +51,7 @@ pub(super) const PURE: &[(&str, &[&str])] = &[
             "unicode-normalization",
             "unicode-security",
             "unicode-segmentation",
+            "zeroize",
         ],
     ),
 ];

@@ -20,13 +20,16 @@ mod dispatch;
 pub mod display;
 pub mod identity;
 pub mod io;
+pub mod meeting;
 pub mod memory;
 pub mod profile;
 pub mod publisher;
 pub mod search;
 pub mod storage;
+pub mod talking;
 pub mod verify;
 pub mod view;
+pub mod wish;
 pub mod words;
 
 pub use dispatch::Core;

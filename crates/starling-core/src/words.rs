@@ -155,6 +155,30 @@ mod tests {
         assert_eq!(words([many.as_str()]).len(), limits::WORDS);
     }
 
+    /// `STARLING_WRITE_VECTORS=1 cargo test -p starling-core vectors` writes the file anew.
+    #[test]
+    fn vectors_are_what_the_page_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol/vectors/directory.json");
+        let texts = ["Alexandra", "Straße 7", "ﬁne Ｆｕｌｌ chess-player", "AI go", "北京 Tōkyō", "…"];
+        let hex =
+            |key: &RecordKey| key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let vectors: Vec<serde_json::Value> = texts
+            .iter()
+            .map(|text| {
+                let words = words([*text]);
+                let folded: Vec<&str> = words.iter().map(Word::as_str).collect();
+                let asked: Vec<&str> = words.iter().map(Word::longest_beginning).collect();
+                let keys: Vec<String> = index_keys(&words).iter().map(hex).collect();
+                serde_json::json!({ "text": text, "words": folded, "asked_at": asked, "index_keys": keys })
+            })
+            .collect();
+        let now = serde_json::to_string_pretty(&vectors).unwrap() + "\n";
+        if std::env::var_os("STARLING_WRITE_VECTORS").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), now);
+    }
+
     proptest! {
         #[test]
         fn every_beginning_of_three_letters_or_more_finds(word in "\\w{3,20}", letters in 3usize..20) {

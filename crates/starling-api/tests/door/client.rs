@@ -88,7 +88,7 @@ async fn a_killed_node_leaves_a_stale_file() {
 }
 
 #[tokio::test]
-async fn anothers_node_at_the_address_is_not_ours() {
+async fn another_node_at_the_address_is_not_ours() {
     let other = Door::open().await;
     let home = home_of_a_killed_node(other.server.address().clone());
     not_running(home.path(), NotRunning::AnotherListens).await;

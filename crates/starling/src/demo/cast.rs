@@ -10,7 +10,7 @@ pub(super) struct Person {
 }
 
 const NAMES: [&str; 12] = [
-    "Amina", "Bruno", "Chiara", "Dmitri", "Elif", "Farid", "Grace", "Hiroshi", "Ines", "Jonas", "Katya",
+    "Amina", "Bruno", "Chiara", "Dmitri", "Elif", "Farid", "Grace", "Hiroshi", "Irina", "Jonas", "Katya",
     "Lucia",
 ];
 const TRADES: [&str; 6] = ["astronomer", "beekeeper", "carpenter", "doctor", "engineer", "fisher"];

@@ -11,6 +11,7 @@
 )]
 
 mod completions;
+mod demo;
 mod doctor;
 mod events;
 mod every_json_error;

@@ -1,0 +1,307 @@
+//! What others say to us, and what it makes of a contact.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use starling_crypto::identity::{ListChange, VerifiedDeviceList};
+use starling_crypto::session::OlmAccount;
+use starling_proto::content::{ContentKind, HandOver};
+use starling_proto::identity::Name;
+use starling_proto::ids::{AccountKey, DeviceKey, OlmKey};
+use starling_proto::time::UnixSeconds;
+
+use super::arrivals::{self, Arrival};
+use super::contact::{Contact, KnownDevice};
+use super::{Context, Event, Meeting, Output, keys, lists};
+use crate::storage::{ContactState, StorageError};
+
+/// One-time keys that each device keeps for a contact's device.
+const RESERVED: usize = 2;
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing.
+    Ignore,
+    /// The user is asked.
+    Show,
+    /// Both want it already: the user has asked as well, or invited them.
+    Accept,
+    /// They have lost what they knew of us.
+    TellAgain,
+}
+
+fn verdict(contact: Option<&Contact>, invited: bool) -> Verdict {
+    let Some(contact) = contact else {
+        return if invited { Verdict::Accept } else { Verdict::Show };
+    };
+    match contact.state {
+        ContactState::Blocked => Verdict::Ignore,
+        ContactState::Accepted => Verdict::TellAgain,
+        ContactState::Requested => Verdict::Accept,
+        ContactState::Incoming | ContactState::Declined if invited => Verdict::Accept,
+        ContactState::Declined if contact.declined_by_us => Verdict::Ignore,
+        ContactState::Incoming | ContactState::Declined => Verdict::Show,
+    }
+}
+
+impl<A: OlmAccount> Meeting<A> {
+    /// Takes a request whose account record has been found.
+    pub(super) fn asked(
+        &mut self,
+        context: &mut Context<'_>,
+        arrival: &Arrival,
+        list: VerifiedDeviceList,
+    ) -> Result<(), StorageError> {
+        let verdict = self.judge(arrival, &list);
+        let known = self.contacts.get(&arrival.request.body().account);
+        let waits_already = known.is_some_and(|contact| contact.state == ContactState::Incoming);
+        let needs_room = verdict == Verdict::Show && !waits_already;
+        self.inbox.delete(context, &mut self.errands, &arrival.mailbox, &[arrival.record]);
+        if needs_room && !self.contacts.has_room(arrival.work_bits) {
+            return Ok(());
+        }
+        let until = context.now.seconds().after(arrivals::REMEMBERED);
+        let new = context.store.note_seen(&arrivals::identity(&arrival.request), until)?;
+        if !new || verdict == Verdict::Ignore {
+            return Ok(());
+        }
+        if needs_room {
+            self.contacts.make_room(context.store)?;
+        }
+        if self.secrets.is_invite(&arrival.mailbox) {
+            self.secrets.use_invite(&arrival.mailbox);
+            self.secrets.save(context.store)?;
+            self.inbox.set(self.secrets.mailboxes(), context.now.tick);
+        }
+        let contact = self.filled(arrival, list, context.now.seconds());
+        match verdict {
+            Verdict::Show => self.show(context, contact, waits_already),
+            _ => self.agree(context, contact),
+        }
+    }
+
+    /// What becomes of a request: nothing, if its device is not active, or if it lies where an invite was answered that
+    /// has been used up.
+    fn judge(&self, arrival: &Arrival, list: &VerifiedDeviceList) -> Verdict {
+        let device = arrival.request.device();
+        let active = list.device(&device.key()).is_ok_and(|d| d.olm_identity() == device.olm_identity());
+        let invited = self.secrets.is_invite(&arrival.mailbox);
+        let open = invited || arrival.mailbox == self.secrets.request_inbox();
+        let known = self.contacts.get(&arrival.request.body().account);
+        if active && open { verdict(known, invited) } else { Verdict::Ignore }
+    }
+
+    /// The contact, with what the request says.
+    fn filled(&self, arrival: &Arrival, list: VerifiedDeviceList, now: UnixSeconds) -> Contact {
+        let body = arrival.request.body();
+        let new = || Contact::new(body.account, ContactState::Incoming, now);
+        let mut contact = self.contacts.get(&body.account).cloned().unwrap_or_else(new);
+        if Name::new(body.name.as_str()).is_ok() {
+            contact.name.clone_from(&body.name);
+        }
+        contact.note.clone_from(&body.note);
+        contact.work_bits = arrival.work_bits;
+        contact.list = Some(list);
+        let device = KnownDevice {
+            found_at: Some((body.locator, body.read_key.clone())),
+            one_time_keys: vec![body.one_time_key],
+            told: false,
+        };
+        contact.devices.insert(arrival.request.device().key(), device);
+        contact
+    }
+
+    fn show(
+        &mut self,
+        context: &mut Context<'_>,
+        mut contact: Contact,
+        shown: bool,
+    ) -> Result<(), StorageError> {
+        contact.state = ContactState::Incoming;
+        let (account, name, note) = (contact.account, contact.name.clone(), contact.note.clone());
+        self.contacts.put(context.store, contact)?;
+        if !shown {
+            self.errands.say(Output::Event(Event::Requested { account, name, note }));
+        }
+        Ok(())
+    }
+
+    /// Both want it: the contact is accepted, and its devices are told where we are.
+    pub(super) fn agree(
+        &mut self,
+        context: &mut Context<'_>,
+        mut contact: Contact,
+    ) -> Result<(), StorageError> {
+        let account = contact.account;
+        let news = contact.state != ContactState::Accepted;
+        contact.state = ContactState::Accepted;
+        contact.approach = None;
+        contact.declined_by_us = false;
+        self.approaches.end(&account);
+        self.refresh.later(account, context.now.tick, context.rng);
+        let untold: Vec<DeviceKey> = contact
+            .devices
+            .iter()
+            .filter(|(_, d)| !d.told && d.found_at.is_some())
+            .map(|(key, _)| *key)
+            .collect();
+        for device in contact.devices.values_mut().filter(|device| device.found_at.is_some()) {
+            device.told = true;
+        }
+        self.put(context, contact)?;
+        for device in untold {
+            self.tell(context, account, device)?;
+        }
+        if news {
+            self.errands.say(Output::Event(Event::Accepted(account)));
+        }
+        Ok(())
+    }
+
+    /// Tells a device where and how we can be reached.
+    pub(super) fn tell(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        device: DeviceKey,
+    ) -> Result<(), StorageError> {
+        let me = context.me;
+        let hand_over = HandOver {
+            name: me.name.clone(),
+            device_list: me.identity.list().list().clone(),
+            locator: me.locator,
+            read_key: me.read_key.clone(),
+            mailboxes: Vec::new(),
+            one_time_keys: keys::make_one_time_keys::<A>(context.store, RESERVED, context.rng)?,
+        };
+        let kind = ContentKind::HandOver(Box::new(hand_over));
+        self.errands.say(Output::Say { account, device, kind });
+        Ok(())
+    }
+
+    /// Writes a contact down and tells the machine of talking.
+    pub(super) fn put(&mut self, context: &mut Context<'_>, contact: Contact) -> Result<(), StorageError> {
+        self.errands.say(match contact.acquaintance() {
+            Some(person) => Output::Acquaint(person),
+            None => Output::Forget(contact.account),
+        });
+        self.contacts.put(context.store, contact)
+    }
+
+    /// A device says where it can be reached. The first of somebody whom we asked accepts us; from anybody else than
+    /// them and accepted contacts it counts for nothing.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn hand_over(
+        &mut self,
+        context: &mut Context<'_>,
+        (account, device): (AccountKey, DeviceKey),
+        hand_over: HandOver,
+    ) -> Result<(), StorageError> {
+        let Some(contact) = self.contacts.get(&account) else { return Ok(()) };
+        if !matches!(contact.state, ContactState::Requested | ContactState::Accepted) {
+            return Ok(());
+        }
+        let mut contact = contact.clone();
+        if let Ok(list) = VerifiedDeviceList::verify(hand_over.device_list, &account) {
+            self.take_list(&mut contact, list);
+        }
+        if contact.list.as_ref().is_none_or(|list| list.device(&device).is_err()) {
+            return Ok(());
+        }
+        contact.name = hand_over.name.as_str().into();
+        let mut one_time_keys = hand_over.one_time_keys;
+        let ticket = contact.approach.as_ref().and_then(|plan| plan.invite.as_ref());
+        one_time_keys
+            .extend(ticket.filter(|ticket| ticket.device == device).map(|ticket| ticket.one_time_key));
+        let known = contact.devices.entry(device).or_default();
+        known.found_at = Some((hand_over.locator, hand_over.read_key));
+        known.one_time_keys = one_time_keys;
+        self.agree(context, contact)
+    }
+
+    /// Takes a newer device list of a contact; tells the user if devices are new.
+    pub(super) fn take_list(&mut self, contact: &mut Contact, list: VerifiedDeviceList) {
+        let Some(known) = &contact.list else {
+            contact.list = Some(list);
+            return;
+        };
+        if !lists::follows(known, &list) {
+            return;
+        }
+        let reset = known.compare(&list) == Ok(ListChange::Reset);
+        let added = known.added_in(&list).count();
+        if contact.state == ContactState::Accepted && (reset || added > 0) {
+            let account = contact.account;
+            self.errands.say(Output::Event(Event::DevicesChanged { account, added, reset }));
+        }
+        contact.devices.retain(|device, _| list.device(device).is_ok());
+        contact.list = Some(list);
+    }
+
+    /// They do not want to be a contact. Counts only as an answer.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn declined(&mut self, context: &mut Context<'_>, account: AccountKey) -> Result<(), StorageError> {
+        let asked = self.contacts.get(&account).filter(|contact| contact.state == ContactState::Requested);
+        let Some(mut contact) = asked.cloned() else { return Ok(()) };
+        contact.state = ContactState::Declined;
+        contact.approach = None;
+        contact.devices = BTreeMap::new();
+        self.approaches.end(&account);
+        self.put(context, contact)?;
+        self.errands.say(Output::Event(Event::Declined(account)));
+        Ok(())
+    }
+
+    /// A one-time key of a contact's device was used and must not be used again, not even after a restart.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn key_used(
+        &mut self,
+        context: &mut Context<'_>,
+        (account, device): (AccountKey, DeviceKey),
+        key: OlmKey,
+    ) -> Result<(), StorageError> {
+        let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
+        let Some(known) = contact.devices.get_mut(&device) else { return Ok(()) };
+        known.one_time_keys.retain(|kept| *kept != key);
+        self.contacts.put(context.store, contact)
+    }
+
+    /// One of a contact's devices was connected.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn seen(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        at: UnixSeconds,
+    ) -> Result<(), StorageError> {
+        let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
+        contact.last_seen = contact.last_seen.max(Some(at));
+        self.contacts.put(context.store, contact)
+    }
+
+    /// Our locator has been replaced: every accepted contact's device is told the new one.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn locator_replaced(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let accepted = self.contacts.iter().filter(|contact| contact.state == ContactState::Accepted);
+        let told: Vec<(AccountKey, DeviceKey)> = accepted
+            .flat_map(|contact| {
+                let told = contact.devices.iter().filter(|(_, device)| device.told);
+                told.map(|(device, _)| (contact.account, *device))
+            })
+            .collect();
+        told.into_iter().try_for_each(|(account, device)| self.tell(context, account, device))
+    }
+}

@@ -1,0 +1,117 @@
+//! The steps of an approach, as their results come back.
+
+use starling_crypto::session::OlmAccount;
+use starling_proto::identity::Bundle;
+use starling_proto::ids::{AccountKey, DeviceKey};
+use starling_proto::record::{Record, Stamp};
+
+use super::approach::{self, Letter, PATIENCE};
+use super::errands::Errand;
+use super::{Context, Event, Meeting, Outcome, Output, keys, lists};
+use crate::storage::StorageError;
+use crate::wish::Wish;
+
+impl<A: OlmAccount> Meeting<A> {
+    pub(super) fn account_read(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        records: &[Record],
+    ) -> Result<(), StorageError> {
+        let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
+        let Some(plan) = contact.approach.clone() else { return Ok(()) };
+        if context.now.seconds() > plan.since.after(PATIENCE) {
+            self.approaches.end(&account);
+            return Ok(());
+        }
+        let list = lists::newest(&account, contact.list.as_ref(), records);
+        if list.is_some() && list != contact.list {
+            contact.list.clone_from(&list);
+            self.put(context, contact)?;
+        }
+        let errands = &mut self.errands;
+        self.approaches.found(context, errands, (account, plan.invite.as_ref()), list.as_ref());
+        Ok(())
+    }
+
+    pub(super) fn bundle_read(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        device: DeviceKey,
+        records: &[Record],
+    ) -> Result<(), StorageError> {
+        let plan = self.contacts.get(&account).and_then(|contact| contact.approach.as_ref());
+        let invited = plan.is_some_and(|plan| plan.invite.is_some());
+        let whom = (account, device, invited);
+        match self.approaches.bundle_read(context, &mut self.errands, whom, records) {
+            Some(bundle) => self.deposit(context, account, &bundle, None),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn stamped(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        device: DeviceKey,
+        outcome: &Outcome,
+    ) -> Result<(), StorageError> {
+        match (outcome, self.approaches.worked(&account, &device)) {
+            (Outcome::Stamped(stamp), Some(bundle)) => self.deposit(context, account, &bundle, Some(*stamp)),
+            _ => {
+                self.approaches.ended(context, &account, &device, false);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the request to one device, and lets it be placed.
+    fn deposit(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        bundle: &Bundle,
+        stamp: Option<Stamp>,
+    ) -> Result<(), StorageError> {
+        let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
+        let Some(plan) = &mut contact.approach else { return Ok(()) };
+        let one_time_key = match plan.asked.get(&bundle.device) {
+            Some(key) => *key,
+            None => {
+                let made = keys::make_one_time_keys::<A>(context.store, 1, context.rng)?;
+                let key = *made.first().ok_or(StorageError::Corrupt("olm account"))?;
+                plan.asked.insert(bundle.device, key);
+                key
+            }
+        };
+        let reply_inbox = self.secrets.request_inbox();
+        let letter = Letter { note: &plan.note, one_time_key, reply_inbox, invite: plan.invite.as_ref() };
+        match approach::deposit(context, bundle, &letter, stamp) {
+            Ok(record) => {
+                let errand = Errand::Deposit(account, bundle.device);
+                self.errands.send(errand, |tag| Wish::Store { tag, record });
+            }
+            // The bundle's key is none: there may be another one later.
+            Err(_) => self.approaches.ended(context, &account, &bundle.device, false),
+        }
+        self.contacts.put(context.store, contact)
+    }
+
+    pub(super) fn deposited(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        device: DeviceKey,
+        outcome: &Outcome,
+    ) {
+        let holders = match outcome {
+            Outcome::Stored(placement) => placement.holders.len(),
+            _ => 0,
+        };
+        self.approaches.ended(context, &account, &device, holders > 0);
+        if holders > 0 {
+            self.errands.say(Output::Event(Event::Sent { account, holders }));
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! People and an overlay that is a map: everything but the network is real.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng as _;
+use starling_crypto::envelope::{
+    Destination, InboxKeys, VerifiedRequest, WallClock, open_request, seal_request,
+};
+use starling_crypto::owner::verify_owner_request;
+use starling_crypto::session::Vodozemac;
+use starling_crypto::stamp::{StampPolicy, StampSearch};
+use starling_overlay::io::Placement;
+use starling_overlay::verify::Verify as _;
+use starling_proto::addr::Peer;
+use starling_proto::contact::{ContactRequestBody, ReadKey};
+use starling_proto::content::{ContentKind, HandOver};
+use starling_proto::identity::Name;
+use starling_proto::ids::{
+    AccountKey, DeviceKey, DeviceListHash, LocatorKey, MailboxAddress, NodeKey, OlmKey, RecordKey,
+};
+use starling_proto::message::{Operation, Request, Response};
+use starling_proto::record::{Record, RecordKind, Stamp};
+use starling_proto::time::{Now, Span, Tick, UnixMillis};
+use starling_proto::version::NetworkName;
+
+use super::*;
+use crate::directory;
+use crate::memory::MemoryStore;
+use crate::profile::Profile;
+use crate::publisher::Due;
+use crate::storage::ContactState;
+use crate::verify::Verifier;
+use crate::wish::Tag;
+
+pub(super) const HOLDER: NodeKey = NodeKey::new([200; 32]);
+pub(super) const BINDING: [u8; 32] = [7; 32];
+pub(super) const START_MS: u64 = 1_767_225_600_000;
+
+pub(super) fn at(seconds: u64) -> Now {
+    Now { tick: Tick::ZERO.after(Span::from_secs(seconds)), wall: UnixMillis::new(START_MS + seconds * 1000) }
+}
+
+pub(super) fn policy() -> StampPolicy {
+    StampPolicy::for_network(&network(), 2).unwrap()
+}
+
+pub(super) fn network() -> NetworkName {
+    "village".parse().unwrap()
+}
+
+/// A request of person `n` to a device that is nobody's here.
+pub(super) fn request_of(n: u8) -> VerifiedRequest {
+    let mut rng = ChaCha8Rng::seed_from_u64(u64::from(n));
+    let mut store = MemoryStore::default();
+    let profile = Profile::new(Name::new("Somebody").unwrap());
+    let (identity, _) = Identity::create::<Vodozemac>(&mut store, &profile, at(0), &mut rng).unwrap();
+    let keys = InboxKeys::new(WallClock { now: at(0).seconds(), confirmed: true }, &mut rng);
+    let (epoch, key) = keys.current();
+    let (device, mailbox) = (DeviceKey::new([9; 32]), MailboxAddress::new([8; 32]));
+    let body = ContactRequestBody {
+        recipient: device,
+        account: identity.account(),
+        device_certs: identity.cert_chain().iter().map(|cert| cert.encode()).collect(),
+        device_list: DeviceListHash::new([0; 32]),
+        reply_inbox: mailbox,
+        locator: LocatorKey::new([1; 32]),
+        read_key: ReadKey::new([2; 32]),
+        name: "Somebody".into(),
+        note: String::new(),
+        one_time_key: OlmKey::new([n; 32]),
+        issued: at(0).seconds(),
+    };
+    let to = Destination { device, mailbox, epoch, key: &key };
+    let envelope = seal_request(&body, identity.device_secret(), to, &mut rng).unwrap();
+    open_request(&keys, &device, &mailbox, &envelope).unwrap()
+}
+
+/// The overlay: one holder that keeps everything it can verify.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) records: BTreeMap<(RecordKey, RecordKind), Vec<Record>>,
+    pub(super) deposits: usize,
+    pub(super) stamps: usize,
+    pub(super) down: bool,
+}
+
+impl World {
+    pub(super) fn keep(&mut self, record: Record, now: Now) -> bool {
+        if self.down || Verifier::new(policy()).record(&record, now.seconds()).is_err() {
+            return false;
+        }
+        let body = record.body();
+        self.deposits += usize::from(body.kind == RecordKind::Deposit);
+        let kept = self.records.entry((body.key, body.kind)).or_default();
+        if body.kind != RecordKind::Deposit {
+            kept.clear();
+        }
+        kept.push(record);
+        true
+    }
+
+    pub(super) fn at(&self, key: RecordKey, kind: RecordKind) -> Vec<Record> {
+        self.records.get(&(key, kind)).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.records
+            .iter()
+            .filter(|((_, kind), _)| *kind == RecordKind::Deposit)
+            .map(|(_, kept)| kept.len())
+            .sum()
+    }
+
+    pub(super) fn answer(&mut self, request: &Request) -> Response {
+        let Request::Owner(owner) = request else { return Response::Pong };
+        verify_owner_request(owner, &owner.body().holder, &owner.body().channel_binding).unwrap();
+        if owner.body().holder != HOLDER {
+            return Response::Deleted(0);
+        }
+        assert_eq!(owner.body().channel_binding, BINDING);
+        match &owner.body().operation {
+            Operation::Delete(ids) => {
+                let key = RecordKey::for_mailbox(&owner.body().address);
+                let kept = self.records.entry((key, RecordKind::Deposit)).or_default();
+                kept.retain(|record| !ids.contains(&record.id()));
+                Response::Deleted(0)
+            }
+            _ => Response::Subscribed,
+        }
+    }
+}
+
+pub(super) struct Person {
+    pub(super) store: MemoryStore,
+    pub(super) rng: ChaCha8Rng,
+    pub(super) identity: Identity,
+    pub(super) name: Name,
+    pub(super) read_key: ReadKey,
+    pub(super) network: NetworkName,
+    pub(super) meeting: Option<Meeting<Vodozemac>>,
+    pub(super) events: Vec<Event>,
+    pub(super) said: Vec<(AccountKey, DeviceKey, ContentKind)>,
+    pub(super) acquainted: Vec<AccountKey>,
+    pub(super) replaced: usize,
+}
+
+impl Person {
+    pub(super) fn new(name: &str, seed: u64, world: &mut World) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut store = MemoryStore::default();
+        let name = Name::new(name).unwrap();
+        let profile = Profile::new(name.clone());
+        let (identity, _) = Identity::create::<Vodozemac>(&mut store, &profile, at(0), &mut rng).unwrap();
+        let mut person = Self {
+            store,
+            rng,
+            identity,
+            name,
+            read_key: ReadKey::new([seed as u8; 32]),
+            network: network(),
+            meeting: None,
+            events: Vec::new(),
+            said: Vec::new(),
+            acquainted: Vec::new(),
+            replaced: 0,
+        };
+        person.publish(directory::account_record(&person.identity), at(0), world);
+        person.restart(at(0), world);
+        person
+    }
+
+    pub(super) fn restart(&mut self, now: Now, world: &mut World) {
+        self.meeting = None;
+        let meeting = self.with_context(now, |_, context| Meeting::load(context).unwrap());
+        self.meeting = Some(meeting);
+        self.run(now, world);
+    }
+
+    pub(super) fn with_context<T>(
+        &mut self,
+        now: Now,
+        act: impl FnOnce(Option<&mut Meeting<Vodozemac>>, &mut Context<'_>) -> T,
+    ) -> T {
+        let me = Myself {
+            identity: &self.identity,
+            name: &self.name,
+            locator: LocatorKey::new([9; 32]),
+            read_key: &self.read_key,
+            network: &self.network,
+        };
+        let (rng, store) = (&mut self.rng, &mut self.store);
+        let context = &mut Context { now, clock_confirmed: true, rng, store, me };
+        act(self.meeting.as_mut(), context)
+    }
+
+    /// Lets the user or the machine of talking do something, and then everything that follows happen.
+    pub(super) fn act<T>(
+        &mut self,
+        now: Now,
+        world: &mut World,
+        act: impl FnOnce(&mut Meeting<Vodozemac>, &mut Context<'_>) -> T,
+    ) -> T {
+        let result = self.with_context(now, |meeting, context| act(meeting.unwrap(), context));
+        self.run(now, world);
+        result
+    }
+
+    pub(super) fn run(&mut self, now: Now, world: &mut World) {
+        while let Some(output) = self.meeting.as_mut().unwrap().poll_output() {
+            match output {
+                Output::Wish(wish) => self.grant(wish, now, world),
+                Output::Publish(wanted) => {
+                    let payload = wanted.payload.clone();
+                    if self.publish(wanted, now, world) {
+                        self.with_context(now, |meeting, context| {
+                            meeting.unwrap().published(context, &payload).unwrap();
+                        });
+                    }
+                }
+                Output::Acquaint(person) => self.acquainted.push(person.account()),
+                Output::Forget(account) => self.acquainted.retain(|known| *known != account),
+                Output::Say { account, device, kind } => self.said.push((account, device, kind)),
+                Output::ReplaceLocator => self.replaced += 1,
+                Output::Event(event) => self.events.push(event),
+            }
+        }
+    }
+
+    pub(super) fn grant(&mut self, wish: Wish, now: Now, world: &mut World) {
+        let (tag, outcome) = match wish {
+            Wish::Fetch { tag, key, kind } => {
+                let holders = usize::from(!world.down);
+                let records = if world.down { Vec::new() } else { world.at(key, kind) };
+                (tag, Outcome::Fetched { records, holders })
+            }
+            Wish::Store { tag, record } => {
+                let id = record.id();
+                let holders = if world.keep(record, now) { vec![HOLDER] } else { Vec::new() };
+                let (refused, caps_relaxed, requests) = (Vec::new(), false, 1);
+                (tag, Outcome::Stored(Placement { id, holders, wanted: 1, refused, caps_relaxed, requests }))
+            }
+            Wish::Lookup { tag, .. } => {
+                (tag, Outcome::Found(vec![Peer::new(HOLDER, ["10.0.0.1:1".parse().unwrap()])]))
+            }
+            Wish::Call { tag, request, .. } => {
+                self.meeting.as_mut().unwrap().peer_up(HOLDER, BINDING);
+                (tag, Outcome::Answered(Ok(world.answer(&request))))
+            }
+            Wish::Stamp { tag, subject } => {
+                world.stamps += 1;
+                let mut search = StampSearch::new(subject, now.month(), policy(), 0);
+                (tag, Outcome::Stamped(search.step(1000).unwrap()))
+            }
+            Wish::Event(_) => return,
+        };
+        let Tag::Meet(number) = tag else { panic!("another machine's") };
+        self.with_context(now, |meeting, context| meeting.unwrap().done(context, number, outcome).unwrap());
+    }
+
+    pub(super) fn publish(&mut self, wanted: Wanted, now: Now, world: &mut World) -> bool {
+        let subject = starling_crypto::stamp::StampSubject::Publisher(self.identity.publisher());
+        let stamp: Stamp = StampSearch::new(subject, now.month(), policy(), 0).step(1000).unwrap();
+        let due = Due {
+            kind: wanted.kind,
+            key: wanted.key,
+            sequence: now.seconds().get(),
+            expires: now.seconds().after(Span::from_days(30)),
+            payload: Some(wanted.payload),
+        };
+        world.keep(self.identity.sign(due, Some(stamp), now).unwrap(), now)
+    }
+
+    pub(super) fn account(&self) -> AccountKey {
+        self.identity.account()
+    }
+
+    pub(super) fn state_of(&self, account: &AccountKey) -> Option<ContactState> {
+        self.meeting.as_ref().unwrap().contacts().get(account).map(|contact| contact.state)
+    }
+
+    pub(super) fn tick(&mut self, now: Now, world: &mut World) {
+        self.act(now, world, |meeting, context| meeting.tick(context).unwrap());
+    }
+
+    pub(super) fn take_hand_over(&mut self, of: &AccountKey) -> HandOver {
+        let at = self.said.iter().position(|(account, _, _)| account == of).expect("something was said");
+        match self.said.remove(at).2 {
+            ContentKind::HandOver(hand_over) => *hand_over,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(super) fn two() -> (Person, Person, World) {
+    let mut world = World::default();
+    let ada = Person::new("Ada", 1, &mut world);
+    let bob = Person::new("Bob", 2, &mut world);
+    (ada, bob, world)
+}
+
+/// Carries the hand-over that `from` has said to `to`.
+pub(super) fn carry(from: &mut Person, to: &mut Person, now: Now, world: &mut World) {
+    let hand_over = from.take_hand_over(&to.account());
+    let (account, device) = (from.account(), from.identity.device());
+    to.act(now, world, |meeting, context| meeting.hand_over(context, (account, device), hand_over).unwrap());
+}
+
+pub(super) fn add(from: &mut Person, to: &Person, now: Now, world: &mut World) {
+    let account = to.account();
+    from.act(now, world, |meeting, context| meeting.add(context, account, "we met").unwrap());
+}

@@ -1,0 +1,76 @@
+use starling_crypto::secret::Secret;
+
+use super::*;
+
+fn owner(n: u8) -> MailboxSecret {
+    MailboxSecret::from_seed(&Secret::copy_of(&[n; 32]))
+}
+
+fn inbox(mailboxes: &[u8]) -> Inbox {
+    let mut inbox = Inbox::default();
+    inbox.set(mailboxes.iter().map(|n| owner(*n)), Tick::ZERO);
+    inbox
+}
+
+fn secs(s: u64) -> Tick {
+    Tick::ZERO.after(Span::from_secs(s))
+}
+
+#[test]
+fn who_tells_us_is_of_different_groups_if_there_are_any() {
+    let mut mailbox = Mailbox::new(owner(1), Tick::ZERO);
+    let peer = |n: u8, address: &str| Peer::new(NodeKey::new([n; 32]), [address.parse().unwrap()]);
+    mailbox.holders =
+        vec![peer(1, "9.1.1.1:1"), peer(2, "9.1.1.2:1"), peer(3, "9.1.2.1:1"), peer(4, "9.1.3.1:1")];
+    let order: Vec<u8> = tellers(&mailbox).map(|peer| peer.key().as_bytes()[0]).collect();
+    assert_eq!(order, [1, 3, 4, 2]);
+    mailbox.tellers.insert(NodeKey::new([3; 32]), [0; 32]);
+    assert_eq!(tellers(&mailbox).count(), 3, "who tells us already is not asked again");
+}
+
+#[test]
+fn how_soon_it_is_read_again_depends_on_who_tells_us() {
+    let (mut inbox, address) = (inbox(&[1]), owner(1).public());
+    let wait = |inbox: &mut Inbox, holders| {
+        inbox.tick(inbox.next_timeout().unwrap(), &mut Errands::default());
+        assert_eq!(inbox.next_timeout(), None, "it is being read");
+        inbox.read(&address, holders, Tick::ZERO, u32::MAX / 2);
+        inbox.next_timeout().unwrap().since(Tick::ZERO).as_secs()
+    };
+    assert!((4..=5).contains(&wait(&mut inbox, 0)));
+    assert!((59..=60).contains(&wait(&mut inbox, 3)));
+    inbox.peer_up(NodeKey::new([3; 32]), [7; 32]);
+    inbox.owned(NodeKey::new([3; 32]), &address, &Response::Subscribed);
+    assert!((599..=600).contains(&wait(&mut inbox, 3)));
+    inbox.peer_down(&NodeKey::new([3; 32]), Tick::ZERO);
+    assert_eq!(inbox.next_timeout(), Some(secs(60)));
+}
+
+#[test]
+fn what_comes_while_we_read_is_read_after_that() {
+    let (mut inbox, address) = (inbox(&[1]), owner(1).public());
+    inbox.tick(Tick::ZERO, &mut Errands::default());
+    assert!(inbox.notified(&address, secs(1)));
+    inbox.read(&address, 5, secs(2), 0);
+    assert_eq!(inbox.next_timeout(), Some(secs(2)));
+    inbox.kept_here(&RecordKey::for_mailbox(&owner(2).public()), secs(1));
+    assert_eq!(inbox.next_timeout(), Some(secs(2)), "another's mailbox");
+}
+
+#[test]
+fn all_is_read_only_when_every_mailbox_was() {
+    let mut inbox = inbox(&[1, 2]);
+    assert!(!inbox.read(&owner(1).public(), 5, Tick::ZERO, 0));
+    assert!(!inbox.read(&owner(2).public(), 0, Tick::ZERO, 0));
+    assert!(inbox.read(&owner(2).public(), 5, Tick::ZERO, 0));
+    assert!(!inbox.read(&owner(2).public(), 5, Tick::ZERO, 0));
+}
+
+#[test]
+fn a_mailbox_that_is_no_longer_ours_is_soon_forgotten() {
+    let mut inbox = inbox(&[1, 2]);
+    inbox.set([owner(1)].into_iter(), secs(1));
+    assert_eq!(inbox.mailboxes.len(), 2, "its holders are being told what can go");
+    inbox.set([owner(1)].into_iter(), secs(61));
+    assert_eq!(inbox.mailboxes.len(), 1);
+}

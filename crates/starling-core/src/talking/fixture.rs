@@ -1,0 +1,21 @@
+//! People for the tests, from fixed seeds.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng as _;
+use starling_crypto::session::Vodozemac;
+use starling_proto::identity::Name;
+use starling_proto::time::{Now, UnixMillis};
+
+use crate::identity::Identity;
+use crate::memory::MemoryStore;
+use crate::profile::Profile;
+
+/// 2026-01-01.
+pub(super) const START: UnixMillis = UnixMillis::new(1_767_225_600_000);
+
+/// A new account in `store`.
+pub(super) fn identity(store: &mut MemoryStore, seed: u64) -> Identity {
+    let now = Now { wall: START, ..Now::default() };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    Identity::create::<Vodozemac>(store, &Profile::new(Name::new("Ada").unwrap()), now, &mut rng).unwrap().0
+}

@@ -1,0 +1,337 @@
+//! The conversation as it is shown: each message once, in an order that both sides arrive at.
+//!
+//! A message belongs to its author device's chain (a count, and the hash of the message before) and names how far its
+//! author had seen the chains of others. Its position is its author's time, but behind everything that it follows.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use rand_core::CryptoRng;
+use starling_crypto::secret::Secret;
+use starling_proto::content::{ChainLink, Content, ContentKind, Head, MessageText};
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
+use starling_proto::limits;
+use starling_proto::session::Party;
+use starling_proto::time::{Now, UnixMillis};
+
+use crate::storage::{MessageRow, MessageState, StorageError, TalkStore};
+
+/// The last messages among which a new one finds its place. One that follows only on older ones is placed by its time.
+const WINDOW: usize = 64;
+/// A position is milliseconds, shifted by this, and above them room for a million messages of the same moment.
+const SHIFT: u32 = 20;
+/// Room that is left before a message which is placed behind another, for each place of the chain between the two: for
+/// those that come later.
+const ROOM: u64 = 1 << 12;
+/// The last place in a chain that is believed: beyond, counting would end.
+const LAST: u64 = 1 << 53;
+/// Places that are tried when one is taken.
+const TRIES: u32 = 64;
+
+/// What became of a message that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// It is in the history now.
+    New {
+        /// The row.
+        row: Box<MessageRow>,
+        /// Places of the author's chain before it that are missing, the latest of them.
+        missing: Vec<u64>,
+        /// Whether it names another message than the one that we have before it.
+        off_chain: bool,
+    },
+    /// We have it already.
+    Known,
+    /// Its id is another author's message, or its place is none: not what an honest device writes.
+    Refused,
+}
+
+/// Writes a text of ours down and gives the content to send.
+///
+/// # Errors
+/// [`StorageError`] from beneath.
+pub fn write_own(
+    store: &mut dyn TalkStore,
+    now: Now,
+    rng: &mut dyn CryptoRng,
+    (device, conversation): (DeviceKey, AccountKey),
+    text: &MessageText,
+) -> Result<(MessageRow, Content), StorageError> {
+    let heads = store.chain_heads(&conversation)?;
+    let own = heads.iter().find(|head| head.author == device);
+    let link = ChainLink {
+        sequence: own.map_or(1, |head| head.sequence.saturating_add(1)),
+        previous: own.map(|head| head.hash),
+        heads: heads_of_others(&heads, &device),
+    };
+    let content = Content {
+        id: random_id(rng),
+        sent_at: now.wall,
+        link: Some(link),
+        kind: ContentKind::Text(text.clone()),
+    };
+    let mut row = row_of(&content, Party { account: conversation, device }, now, text);
+    row.mine = true;
+    row.state = MessageState::Queued;
+    row.position = position(store, &row, content.link.as_ref())?;
+    store.write_message(&row)?;
+    Ok((row, content))
+}
+
+/// Writes a text of somebody else's down, unless it is there.
+///
+/// # Errors
+/// [`StorageError`] from beneath.
+pub fn take(
+    store: &mut dyn TalkStore,
+    now: Now,
+    author: Party,
+    content: &Content,
+    text: &MessageText,
+) -> Result<Taken, StorageError> {
+    let Some(link) = content.link.as_ref().filter(|link| link.sequence <= LAST) else {
+        return Ok(Taken::Refused);
+    };
+    if let Some(known) = store.message(&content.id)? {
+        let same = known.author == author.device && known.hash == content.hash();
+        return Ok(if same { Taken::Known } else { Taken::Refused });
+    }
+    let mut row = row_of(content, author, now, text);
+    let heads = store.chain_heads(&author.account)?;
+    let head = heads.iter().find(|head| head.author == author.device);
+    let seen = head.map_or(0, |head| head.sequence);
+    let before = head.filter(|head| head.sequence.saturating_add(1) == link.sequence);
+    let follows =
+        before.map_or(link.sequence != 1 || link.previous.is_none(), |head| link.previous == Some(head.hash));
+    let off_chain = !follows || head.is_some_and(|head| head.sequence == link.sequence);
+    let first = seen.saturating_add(1).max(link.sequence.saturating_sub(limits::MESSAGE_IDS as u64));
+    let missing = (first..link.sequence).collect();
+    row.position = position(store, &row, Some(link))?;
+    store.write_message(&row)?;
+    Ok(Taken::New { row: Box::new(row), missing, off_chain })
+}
+
+/// Places of chains that a message names and we have not, by device: at most [`limits::HEADS`] devices, the latest
+/// [`limits::MESSAGE_IDS`] places of each.
+///
+/// # Errors
+/// [`StorageError`] from beneath.
+pub fn behind(
+    store: &dyn TalkStore,
+    conversation: &AccountKey,
+    named: &[Head],
+) -> Result<Vec<(DeviceKey, Vec<u64>)>, StorageError> {
+    let heads = store.chain_heads(conversation)?;
+    let seen =
+        |device: &DeviceKey| heads.iter().find(|head| head.author == *device).map_or(0, |head| head.sequence);
+    let missing = |head: &Head| {
+        let first = seen(&head.device).max(head.sequence.saturating_sub(limits::MESSAGE_IDS as u64));
+        let places: Vec<u64> = (first.saturating_add(1)..=head.sequence.min(LAST)).collect();
+        (!places.is_empty()).then_some((head.device, places))
+    };
+    Ok(named.iter().filter_map(missing).collect())
+}
+
+/// 128 random bits.
+pub fn random_id(rng: &mut dyn CryptoRng) -> MessageId {
+    MessageId::new(*Secret::<16>::random(rng).expose())
+}
+
+fn row_of(content: &Content, author: Party, now: Now, text: &MessageText) -> MessageRow {
+    // A clock that is far ahead, or a lie, would stand at the end of the conversation for ever.
+    let latest = now.wall.get().saturating_add(limits::CLOCK_SLACK.as_ms());
+    MessageRow {
+        id: content.id,
+        conversation: author.account,
+        author: author.device,
+        mine: false,
+        sequence: content.link.as_ref().map_or(0, |link| link.sequence),
+        hash: content.hash(),
+        position: 0,
+        sent_at: UnixMillis::new(content.sent_at.get().min(latest)),
+        received_at: now.wall,
+        state: MessageState::Delivered,
+        text: text.as_str().into(),
+    }
+}
+
+/// The latest seen of other devices, at most [`limits::HEADS`], the ones shown last first.
+fn heads_of_others(heads: &[MessageRow], device: &DeviceKey) -> Vec<Head> {
+    let mut others: Vec<&MessageRow> = heads.iter().filter(|head| head.author != *device).collect();
+    others.sort_by_key(|head| core::cmp::Reverse(head.position));
+    let named = others.into_iter().take(limits::HEADS);
+    named.map(|row| Head { device: row.author, sequence: row.sequence, hash: row.hash }).collect()
+}
+
+/// Where a message is shown: at its author's time, clamped behind what it follows and before what follows it; of two at
+/// the same moment the smaller id comes first.
+fn position(store: &dyn TalkStore, row: &MessageRow, link: Option<&ChainLink>) -> Result<u64, StorageError> {
+    let window = store.messages(&row.conversation, None, WINDOW, None)?;
+    let precedes = |known: &&MessageRow| {
+        let same_chain = known.author == row.author && known.sequence < row.sequence;
+        let mut heads = link.iter().flat_map(|link| &link.heads);
+        same_chain || heads.any(|head| head.device == known.author && known.sequence <= head.sequence)
+    };
+    let follows = |known: &&MessageRow| known.author == row.author && known.sequence > row.sequence;
+    let before = window.iter().filter(precedes).max_by_key(|known| known.position);
+    let ceiling = window.iter().filter(follows).map(|known| known.position).min();
+    let floor = before.map_or(0, |known| known.position.saturating_add(1));
+    let comfortable = before.map_or(0, |known| known.position.saturating_add(room(known, row)));
+    let mut position = by_time(row).max(comfortable);
+    if let Some(ceiling) = ceiling.filter(|ceiling| *ceiling <= position) {
+        position = floor.midpoint(ceiling).max(floor);
+    }
+    free_from(store, &row.conversation, position)
+}
+
+/// [`ROOM`] for each message of the chain that may still come between the two.
+fn room(before: &MessageRow, row: &MessageRow) -> u64 {
+    let between = if before.author == row.author { row.sequence.saturating_sub(before.sequence) } else { 1 };
+    ROOM.saturating_mul(between.clamp(1, limits::MESSAGE_IDS as u64))
+}
+
+/// Milliseconds, then the first bits of the id.
+fn by_time(row: &MessageRow) -> u64 {
+    let [a, b, c, ..] = *row.id.as_bytes();
+    let id = u64::from(u32::from_be_bytes([0, a, b, c]) >> 4);
+    (row.sent_at.get().min(u64::MAX >> (SHIFT + 1)) << SHIFT) | id
+}
+
+/// The position, or a free one behind it.
+fn free_from(store: &dyn TalkStore, conversation: &AccountKey, wanted: u64) -> Result<u64, StorageError> {
+    let mut position = wanted;
+    for attempt in 0..TRIES {
+        let until = position.saturating_add(1);
+        let last = store.messages(conversation, Some(until), 1, None)?;
+        if last.first().is_none_or(|row| row.position != position) {
+            break;
+        }
+        // Ever longer steps: whoever fills the places behind one costs us few of them.
+        position = position.saturating_add(1 << attempt.min(SHIFT));
+    }
+    Ok(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::storage::MessageStore as _;
+
+    const ADA: Party = Party { account: AccountKey::new([1; 32]), device: DeviceKey::new([2; 32]) };
+    const OWN: DeviceKey = DeviceKey::new([3; 32]);
+
+    fn now(ms: u64) -> Now {
+        Now { wall: UnixMillis::new(1_767_225_600_000 + ms), ..Now::default() }
+    }
+
+    fn words(text: &str) -> MessageText {
+        MessageText::new(text).unwrap()
+    }
+
+    /// Ada's chain: each content names the one before.
+    fn chain(at_ms: &[u64]) -> Vec<Content> {
+        let mut made: Vec<Content> = Vec::new();
+        for (n, at) in at_ms.iter().enumerate() {
+            let link = ChainLink {
+                sequence: n as u64 + 1,
+                previous: made.last().map(Content::hash),
+                heads: Vec::new(),
+            };
+            made.push(Content {
+                id: MessageId::new([n as u8 + 1; 16]),
+                sent_at: now(*at).wall,
+                link: Some(link),
+                kind: ContentKind::Text(words(&n.to_string())),
+            });
+        }
+        made
+    }
+
+    fn hear(store: &mut MemoryStore, content: &Content) -> Taken {
+        let ContentKind::Text(text) = &content.kind else { panic!("a text") };
+        take(store, now(0), ADA, content, text).unwrap()
+    }
+
+    fn shown(store: &MemoryStore) -> Vec<String> {
+        store.messages(&ADA.account, None, 100, None).unwrap().into_iter().map(|row| row.text).collect()
+    }
+
+    #[test]
+    fn each_is_shown_once() {
+        let (mut store, chain) = (MemoryStore::default(), chain(&[1, 2]));
+        assert!(matches!(hear(&mut store, &chain[0]), Taken::New { off_chain: false, .. }));
+        assert_eq!(hear(&mut store, &chain[0]), Taken::Known);
+        assert!(matches!(hear(&mut store, &chain[1]), Taken::New { off_chain: false, .. }));
+        assert_eq!(shown(&store), ["0", "1"]);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_change_the_order() {
+        let (mut store, chain) = (MemoryStore::default(), chain(&[9000, 5000, 5000, 1]));
+        for content in &chain {
+            hear(&mut store, content);
+        }
+        assert_eq!(shown(&store), ["0", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn what_comes_late_is_put_in_its_place_and_was_noticed() {
+        let (mut store, chain) = (MemoryStore::default(), chain(&[9000, 5000, 7000, 1]));
+        hear(&mut store, &chain[0]);
+        let Taken::New { missing, .. } = hear(&mut store, &chain[3]) else { panic!("it is new") };
+        assert_eq!(missing, [2, 3]);
+        hear(&mut store, &chain[2]);
+        hear(&mut store, &chain[1]);
+        assert_eq!(shown(&store), ["0", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn nobody_overwrites_another_message() {
+        let (mut store, chain) = (MemoryStore::default(), chain(&[1]));
+        hear(&mut store, &chain[0]);
+        let eve = Party { account: AccountKey::new([8; 32]), device: DeviceKey::new([9; 32]) };
+        assert_eq!(take(&mut store, now(0), eve, &chain[0], &words("0")).unwrap(), Taken::Refused);
+        let changed = Content { kind: ContentKind::Text(words("other")), ..chain[0].clone() };
+        assert_eq!(hear(&mut store, &changed), Taken::Refused);
+        assert_eq!(shown(&store), ["0"]);
+    }
+
+    #[test]
+    fn a_broken_chain_is_noticed() {
+        let (mut store, chain) = (MemoryStore::default(), chain(&[1, 2]));
+        hear(&mut store, &chain[0]);
+        let mut forged = chain[1].clone();
+        forged.link = Some(ChainLink { sequence: 2, previous: Some([7; 32]), heads: Vec::new() });
+        assert!(matches!(hear(&mut store, &forged), Taken::New { off_chain: true, .. }));
+    }
+
+    #[test]
+    fn numbers_without_measure_do_no_harm() {
+        let (mut store, mut chain) = (MemoryStore::default(), chain(&[1, 2]));
+        chain[0].link = Some(ChainLink { sequence: u64::MAX, previous: None, heads: Vec::new() });
+        assert_eq!(hear(&mut store, &chain[0]), Taken::Refused);
+        chain[0].link = Some(ChainLink { sequence: LAST, previous: None, heads: Vec::new() });
+        chain[0].sent_at = UnixMillis::new(u64::MAX);
+        let Taken::New { missing, row, .. } = hear(&mut store, &chain[0]) else { panic!("it is new") };
+        assert_eq!(missing.len(), limits::MESSAGE_IDS);
+        assert_eq!(row.sent_at, now(limits::CLOCK_SLACK.as_ms()).wall);
+        let head = Head { device: OWN, sequence: u64::MAX, hash: [0; 32] };
+        assert!(behind(&store, &ADA.account, &[head]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_answer_is_shown_behind_its_question_on_both_sides() {
+        let (mut store, chain) = (MemoryStore::default(), chain(&[9000]));
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        hear(&mut store, &chain[0]);
+        let (_, answer) =
+            write_own(&mut store, now(5), &mut rng, (OWN, ADA.account), &words("answer")).unwrap();
+        assert_eq!(shown(&store), ["0", "answer"]);
+        let link = answer.link.unwrap();
+        assert_eq!((link.sequence, link.previous, link.heads[0].hash), (1, None, chain[0].hash()));
+    }
+}

@@ -1,0 +1,399 @@
+//! What has not been confirmed: a row for each message and device, until that device's receipt or thirty days.
+//!
+//! One batch at a time is under way to a device. The answer to it says how much is on the device's disk, which ends
+//! what needs no receipt; everything else stays until the receipt, and is sent again when a link comes back.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use starling_proto::content::{Content, ContentKind};
+use starling_proto::frame::FrameKind;
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
+use starling_proto::limits;
+use starling_proto::padding::Buckets;
+use starling_proto::time::{Now, Span};
+
+use crate::storage::{OutboxRow, StorageError, TalkStore};
+
+/// How long a row is kept.
+pub const LIFE: Span = Span::from_days(30);
+/// Rows for all devices together: two months of a talkative person to somebody who is away, and at most 128 MiB.
+pub const ROWS: usize = 8192;
+/// What a session message weighs beyond its padded text: prekey header, session id, numbers and tags, rounded up.
+const OVERHEAD: usize = 256;
+/// What a session plaintext holds beside its content (docs/protocol/sessions.md).
+const NAMES: usize = 184;
+
+/// There are [`ROWS`] rows already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the outbox is full: at most {ROWS} messages wait")]
+pub struct Full;
+
+/// How a row ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EndsWith {
+    /// The device's receipt.
+    Receipt,
+    /// The device's word that the batch is on its disk: receipts themselves, and requests to send again.
+    Delivery,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    row: OutboxRow,
+    ends: EndsWith,
+    /// Whether the device has it on its disk, by its answer on the link that stands.
+    on_disk: bool,
+}
+
+/// A batch that is under way.
+#[derive(Debug)]
+struct Flight {
+    call: u64,
+    numbers: Vec<u64>,
+}
+
+/// What an answer to a batch said of each message.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Landed {
+    /// On the device's disk.
+    pub on_disk: Vec<MessageId>,
+    /// Not.
+    pub refused: Vec<MessageId>,
+}
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    rows: BTreeMap<(DeviceKey, u64), Waiting>,
+    next: u64,
+    flights: BTreeMap<DeviceKey, Flight>,
+}
+
+impl Outbox {
+    /// Takes up what was written before.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn load(store: &dyn TalkStore) -> Result<Self, StorageError> {
+        let mut outbox = Self::default();
+        for row in store.outbox()? {
+            outbox.next = outbox.next.max(row.number.saturating_add(1));
+            outbox.insert(row);
+        }
+        Ok(outbox)
+    }
+
+    /// Writes a row. `Ok(false)`: [`Full`]; nothing was written.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn add(
+        &mut self,
+        store: &mut dyn TalkStore,
+        now: Now,
+        (account, device): (AccountKey, DeviceKey),
+        content: &Content,
+    ) -> Result<bool, StorageError> {
+        if self.rows.len() >= ROWS {
+            return Ok(false);
+        }
+        let row = OutboxRow {
+            number: self.next,
+            account,
+            device,
+            message: content.id,
+            content: content.encode(),
+            queued_at: now.wall,
+            expires: now.seconds().after(LIFE),
+        };
+        self.next = self.next.saturating_add(1);
+        store.write_outbox(&row)?;
+        self.insert(row);
+        Ok(true)
+    }
+
+    /// Whether `more` rows still fit.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn room_for(&self, more: usize) -> Result<(), Full> {
+        if self.rows.len().saturating_add(more) <= ROWS { Ok(()) } else { Err(Full) }
+    }
+
+    /// How many rows wait for anybody.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether a batch is under way to a device.
+    #[must_use]
+    pub fn is_flying(&self, device: &DeviceKey) -> bool {
+        self.flights.contains_key(device)
+    }
+
+    /// Whether this batch is under way to a device.
+    #[must_use]
+    pub fn flies(&self, device: &DeviceKey, call: u64) -> bool {
+        self.flights.get(device).is_some_and(|flight| flight.call == call)
+    }
+
+    /// Whether something is still to be handed to a device.
+    #[must_use]
+    pub fn has_unsent(&self, device: &DeviceKey) -> bool {
+        self.of_device(device).any(|waiting| !waiting.on_disk)
+    }
+
+    /// The messages that wait for a device.
+    pub fn waiting(&self, device: &DeviceKey) -> impl Iterator<Item = MessageId> {
+        self.of_device(device).map(|waiting| waiting.row.message)
+    }
+
+    /// The next rows for a device, in order: at most `most`, and as many as fit one frame. Numbers and contents.
+    #[must_use]
+    pub fn batch(&self, device: &DeviceKey, most: usize) -> Vec<(u64, Vec<u8>)> {
+        let mut batch = Vec::new();
+        let mut bytes = OVERHEAD;
+        for waiting in self.of_device(device).filter(|waiting| !waiting.on_disk) {
+            bytes = bytes.saturating_add(weight(&waiting.row.content));
+            if batch.len() >= most.min(limits::DELIVER_BATCH)
+                || (bytes > FrameKind::Deliver.cap() && !batch.is_empty())
+            {
+                break;
+            }
+            batch.push((waiting.row.number, waiting.row.content.clone()));
+        }
+        batch
+    }
+
+    /// The messages of a batch.
+    pub fn messages<'a>(
+        &'a self,
+        device: &DeviceKey,
+        numbers: &'a [u64],
+    ) -> impl Iterator<Item = MessageId> + 'a {
+        let device = *device;
+        numbers.iter().filter_map(move |number| self.rows.get(&(device, *number)).map(|w| w.row.message))
+    }
+
+    /// A batch has left.
+    pub fn departed(&mut self, device: DeviceKey, call: u64, numbers: Vec<u64>) {
+        self.flights.insert(device, Flight { call, numbers });
+    }
+
+    /// The answer to a batch: the first `count` messages are on the device's disk. `None` for a batch that was given up.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn landed(
+        &mut self,
+        store: &mut dyn TalkStore,
+        device: &DeviceKey,
+        call: u64,
+        count: usize,
+    ) -> Result<Option<Landed>, StorageError> {
+        let Some(flight) = self.flights.get(device).filter(|flight| flight.call == call) else {
+            return Ok(None);
+        };
+        let numbers = flight.numbers.clone();
+        self.flights.remove(device);
+        let mut landed = Landed::default();
+        for (at, number) in numbers.into_iter().enumerate() {
+            let Some(waiting) = self.rows.get_mut(&(*device, number)) else { continue };
+            let message = waiting.row.message;
+            if at >= count {
+                landed.refused.push(message);
+                continue;
+            }
+            waiting.on_disk = true;
+            landed.on_disk.push(message);
+            if waiting.ends == EndsWith::Delivery {
+                self.remove(store, *device, number)?;
+            }
+        }
+        Ok(Some(landed))
+    }
+
+    /// The link with a device is gone: everything for it is to be sent again. Gives what was under way.
+    pub fn link_lost(&mut self, device: &DeviceKey) -> Vec<MessageId> {
+        let flight = self.flights.remove(device);
+        for (_, waiting) in self.rows.range_mut((*device, 0)..=(*device, u64::MAX)) {
+            waiting.on_disk = false;
+        }
+        let numbers = flight.map(|flight| flight.numbers).unwrap_or_default();
+        self.messages(device, &numbers).collect()
+    }
+
+    /// These are to be sent again, if they still wait: the device says that it has not got them.
+    pub fn send_again(&mut self, device: &DeviceKey, wanted: impl Fn(&Content) -> bool) {
+        for (_, waiting) in self.rows.range_mut((*device, 0)..=(*device, u64::MAX)) {
+            if waiting.on_disk && Content::decode(&waiting.row.content).is_ok_and(|content| wanted(&content))
+            {
+                waiting.on_disk = false;
+            }
+        }
+    }
+
+    /// The device's receipt for a message. Says whether a row waited for it.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn confirmed(
+        &mut self,
+        store: &mut dyn TalkStore,
+        device: &DeviceKey,
+        message: &MessageId,
+    ) -> Result<bool, StorageError> {
+        let of = |waiting: &&Waiting| waiting.row.message == *message && waiting.ends == EndsWith::Receipt;
+        let Some(number) = self.of_device(device).find(of).map(|waiting| waiting.row.number) else {
+            return Ok(false);
+        };
+        self.remove(store, *device, number)?;
+        Ok(true)
+    }
+
+    /// Takes out what has expired, and what is for devices that are not written to any more.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn take_ended(
+        &mut self,
+        store: &mut dyn TalkStore,
+        ended: impl Fn(&OutboxRow) -> bool,
+    ) -> Result<Vec<OutboxRow>, StorageError> {
+        let rows =
+            self.rows.values().filter(|waiting| ended(&waiting.row)).map(|waiting| waiting.row.clone());
+        let rows: Vec<OutboxRow> = rows.collect();
+        for row in &rows {
+            self.remove(store, row.device, row.number)?;
+        }
+        Ok(rows)
+    }
+
+    /// Whether another device's copy of a message still waits.
+    #[must_use]
+    pub fn waits_for(&self, message: &MessageId) -> bool {
+        self.rows.values().any(|waiting| waiting.row.message == *message)
+    }
+
+    fn insert(&mut self, row: OutboxRow) {
+        let kind = Content::decode(&row.content).map(|content| content.kind);
+        let ends = match kind {
+            Ok(ContentKind::Receipt { .. } | ContentKind::Resend { .. }) => EndsWith::Delivery,
+            _ => EndsWith::Receipt,
+        };
+        self.rows.insert((row.device, row.number), Waiting { row, ends, on_disk: false });
+    }
+
+    fn remove(
+        &mut self,
+        store: &mut dyn TalkStore,
+        device: DeviceKey,
+        number: u64,
+    ) -> Result<(), StorageError> {
+        self.rows.remove(&(device, number));
+        store.remove_outbox(number)
+    }
+
+    fn of_device(&self, device: &DeviceKey) -> impl Iterator<Item = &Waiting> {
+        self.rows.range((*device, 0)..=(*device, u64::MAX)).map(|(_, waiting)| waiting)
+    }
+}
+
+/// What content weighs in a frame.
+fn weight(content: &[u8]) -> usize {
+    let text = content.len().saturating_add(NAMES);
+    let bucket = Buckets::SESSION.lengths().iter().copied().find(|bucket| *bucket > text);
+    bucket.unwrap_or(limits::SEALED).saturating_add(OVERHEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_proto::content::MessageText;
+    use starling_proto::time::UnixMillis;
+
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::storage::OutboxStore as _;
+
+    const ADA: AccountKey = AccountKey::new([1; 32]);
+    const PHONE: DeviceKey = DeviceKey::new([2; 32]);
+    const DESK: DeviceKey = DeviceKey::new([3; 32]);
+
+    fn text(n: u8, length: usize) -> Content {
+        let kind = ContentKind::Text(MessageText::new("x".repeat(length)).unwrap());
+        Content { id: MessageId::new([n; 16]), sent_at: UnixMillis::new(0), link: None, kind }
+    }
+
+    fn receipt(n: u8) -> Content {
+        let kind = ContentKind::Receipt { delivered: vec![MessageId::new([n; 16])], read: Vec::new() };
+        Content { kind, ..text(n, 1) }
+    }
+
+    fn filled(contents: &[Content]) -> (Outbox, MemoryStore) {
+        let (mut outbox, mut store) = (Outbox::default(), MemoryStore::default());
+        for content in contents {
+            assert!(outbox.add(&mut store, Now::default(), (ADA, PHONE), content).unwrap());
+        }
+        (outbox, store)
+    }
+
+    fn numbers(outbox: &Outbox) -> Vec<u64> {
+        outbox.batch(&PHONE, 64).into_iter().map(|(number, _)| number).collect()
+    }
+
+    #[test]
+    fn a_text_ends_with_its_receipt_and_a_receipt_with_its_delivery() {
+        let (mut outbox, mut store) = filled(&[text(1, 9), receipt(2), text(3, 9)]);
+        outbox.departed(PHONE, 7, numbers(&outbox));
+        let landed = outbox.landed(&mut store, &PHONE, 7, 2).unwrap().unwrap();
+        assert_eq!(landed.on_disk, [MessageId::new([1; 16]), MessageId::new([2; 16])]);
+        assert_eq!(landed.refused, [MessageId::new([3; 16])]);
+        assert_eq!(numbers(&outbox), [2], "what was refused goes again");
+        assert_eq!(store.outbox().unwrap().len(), 2);
+        assert!(outbox.confirmed(&mut store, &PHONE, &MessageId::new([1; 16])).unwrap());
+        assert!(!outbox.confirmed(&mut store, &PHONE, &MessageId::new([1; 16])).unwrap());
+        assert!(
+            !outbox.confirmed(&mut store, &DESK, &MessageId::new([3; 16])).unwrap(),
+            "another device's word"
+        );
+        assert_eq!(store.outbox().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_lost_link_sends_everything_again() {
+        let (mut outbox, mut store) = filled(&[text(1, 9), text(2, 9)]);
+        outbox.departed(PHONE, 7, vec![0]);
+        outbox.landed(&mut store, &PHONE, 7, 1).unwrap().unwrap();
+        outbox.departed(PHONE, 8, vec![1]);
+        assert_eq!(outbox.link_lost(&PHONE), [MessageId::new([2; 16])]);
+        assert_eq!(numbers(&outbox), [0, 1]);
+        assert_eq!(outbox.landed(&mut store, &PHONE, 8, 1).unwrap(), None, "an answer that comes too late");
+        assert_eq!(numbers(&Outbox::load(&store).unwrap()), [0, 1], "and so after a restart");
+    }
+
+    #[test]
+    fn a_batch_fits_its_frame() {
+        let (outbox, _) = filled(&(0..100).map(|n| text(n, 20)).collect::<Vec<_>>());
+        assert_eq!(outbox.batch(&PHONE, 1).len(), 1);
+        assert!((32..=64).contains(&outbox.batch(&PHONE, 64).len()));
+        let (outbox, _) = filled(&[text(1, limits::TEXT), text(2, limits::TEXT), text(3, 1)]);
+        assert_eq!(numbers(&outbox).len(), 1, "two padded to 16 KiB do not fit");
+    }
+
+    #[test]
+    fn what_has_expired_is_taken_out() {
+        let (mut outbox, mut store) = filled(&[text(1, 9)]);
+        let end = UnixMillis::new(LIFE.as_ms()).seconds();
+        assert!(outbox.take_ended(&mut store, |row| row.expires < end).unwrap().is_empty());
+        assert_eq!(outbox.take_ended(&mut store, |row| row.expires <= end).unwrap().len(), 1);
+        assert!(outbox.is_empty() && store.outbox().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,86 @@
+//! What the faces may look at.
+
+use alloc::vec::Vec;
+
+use starling_crypto::session::OlmAccount;
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
+use starling_proto::time::Now;
+
+use super::presence::PresenceView;
+use super::trace::{self, TraceStep};
+use super::{Context, Talking};
+use crate::storage::{MessageRow, MessageState, StorageError, TalkStore};
+
+/// Which messages of a conversation to show.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// With whom.
+    pub conversation: AccountKey,
+    /// Those before this one; `None` for the latest.
+    pub before: Option<MessageId>,
+    /// How many.
+    pub limit: usize,
+    /// Only those that hold this text.
+    pub text: Option<&'a str>,
+}
+
+impl<A: OlmAccount> Talking<A> {
+    /// The messages of a page, oldest first. Those of others that were not read before are read now, and their authors
+    /// are told.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn messages(
+        &mut self,
+        context: &mut Context<'_>,
+        page: Page<'_>,
+    ) -> Result<Vec<MessageRow>, StorageError> {
+        let before = match page.before {
+            None => None,
+            Some(id) => match context.store.message(&id)? {
+                Some(row) if row.conversation == page.conversation => Some(row.position),
+                _ => return Ok(Vec::new()),
+            },
+        };
+        let mut rows = context.store.messages(&page.conversation, before, page.limit, page.text)?;
+        self.mark_read(context, &mut rows)?;
+        Ok(rows)
+    }
+
+    /// One message of ours or of others.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn message_state(
+        store: &dyn TalkStore,
+        id: &MessageId,
+    ) -> Result<Option<MessageState>, StorageError> {
+        Ok(store.message(id)?.map(|row| row.state))
+    }
+
+    /// Why has it not arrived? The steps of one message, oldest first.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn trace(store: &dyn TalkStore, id: &MessageId) -> Result<Vec<TraceStep>, StorageError> {
+        trace::steps(store, id)
+    }
+
+    /// How somebody appears.
+    #[must_use]
+    pub fn presence(&self, account: &AccountKey, now: Now) -> PresenceView {
+        self.presence.view(account, now.tick)
+    }
+
+    /// Whether a device is connected and has proven itself.
+    #[must_use]
+    pub fn is_linked(&self, device: &DeviceKey) -> bool {
+        self.links.up(device).is_some()
+    }
+
+    /// How many messages, receipts and requests wait to be sent or confirmed.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.outbox.len()
+    }
+}

@@ -2,10 +2,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use starling_crypto::owner::verify_owner_request;
 use starling_crypto::record::{self, IndexKeys, verify_record};
-use starling_crypto::stamp::StampPolicy;
+use starling_crypto::stamp::{StampChecker, StampPolicy};
 use starling_overlay::verify::{RecordRejection, Verify};
 use starling_proto::identity::DirectoryEntry;
 use starling_proto::ids::{NodeKey, RecordKey};
@@ -19,16 +20,17 @@ use crate::search::entry_words;
 use crate::words::{self, Word};
 
 /// Checks what peers claim, by real signatures.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Verifier {
-    stamps: StampPolicy,
+    /// Behind a cell, since looking at a record changes nothing but what is remembered of stamps.
+    stamps: RefCell<StampChecker>,
 }
 
 impl Verifier {
     /// A verifier for a network with this price of stamps.
     #[must_use]
     pub const fn new(stamps: StampPolicy) -> Self {
-        Self { stamps }
+        Self { stamps: RefCell::new(StampChecker::new(stamps)) }
     }
 }
 
@@ -44,13 +46,15 @@ impl IndexKeys for ByWords {
 
 impl Verify for Verifier {
     fn record(&self, record: &Record, now: UnixSeconds) -> Result<(), RecordRejection> {
-        verify_record(record, now, &self.stamps, &ByWords).map_err(|rejection| match rejection {
-            record::RecordRejection::Dates => RecordRejection::Dates,
-            record::RecordRejection::Publisher => RecordRejection::Publisher,
-            record::RecordRejection::Capability => RecordRejection::Capability,
-            record::RecordRejection::Stamp => RecordRejection::Stamp,
-            record::RecordRejection::Signature => RecordRejection::Signature,
-            _ => RecordRejection::Payload,
+        verify_record(record, now, &mut self.stamps.borrow_mut(), &ByWords).map_err(|rejection| {
+            match rejection {
+                record::RecordRejection::Dates => RecordRejection::Dates,
+                record::RecordRejection::Publisher => RecordRejection::Publisher,
+                record::RecordRejection::Capability => RecordRejection::Capability,
+                record::RecordRejection::Stamp => RecordRejection::Stamp,
+                record::RecordRejection::Signature => RecordRejection::Signature,
+                _ => RecordRejection::Payload,
+            }
         })
     }
 

@@ -12,7 +12,7 @@ use crate::phrase::RecoveryPhrase;
 use crate::record::{IndexKeys, verify_record};
 use crate::secret::Secret;
 use crate::session::{OlmAccount as _, Vodozemac};
-use crate::stamp::StampPolicy;
+use crate::stamp::{StampChecker, StampPolicy};
 
 /// Feeds bytes to a reader.
 pub type FuzzFn = fn(&[u8]);
@@ -70,9 +70,9 @@ fn verified_record(bytes: &[u8]) {
 
     let Ok(record) = Record::decode(bytes) else { return };
     let now = UnixSeconds::new(1_767_225_600);
-    let first = verify_record(&record, now, &StampPolicy::main(), &AnyKey);
+    let first = verify_record(&record, now, &mut StampChecker::new(StampPolicy::main()), &AnyKey);
     let again = Record::decode(&record.encode())
-        .map(|record| verify_record(&record, now, &StampPolicy::main(), &AnyKey));
+        .map(|record| verify_record(&record, now, &mut StampChecker::new(StampPolicy::main()), &AnyKey));
     assert!(again == Ok(first), "a record was judged otherwise after passing on");
 }
 

@@ -16,7 +16,7 @@ use crate::identity::{VerifiedDeviceList, verify_chain};
 use crate::keys::SigningSecret;
 use crate::locator::locator_epoch;
 use crate::sign::{SigningDomain, verify};
-use crate::stamp::{StampPolicy, StampSubject};
+use crate::stamp::{StampChecker, StampPolicy, StampSubject};
 
 /// Why a record is not accepted: an ordinary outcome, since peers may hand us anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,15 +74,16 @@ pub fn sign_record(
 pub fn verify_record(
     record: &Record,
     now: UnixSeconds,
-    stamps: &StampPolicy,
+    stamps: &mut StampChecker,
     index: &dyn IndexKeys,
 ) -> Result<(), RecordRejection> {
     let body = record.body();
     check_dates(body, now)?;
     let claim = Claim::read(record, now, index)?;
     let subject = claim.stamp_subject(body);
-    let stamp =
-        subject.map(|subject| claimed_stamp(record, stamps).map(|stamp| (stamp, subject))).transpose()?;
+    let stamp = subject
+        .map(|subject| claimed_stamp(record, stamps.policy()).map(|stamp| (stamp, subject)))
+        .transpose()?;
     verify(SigningDomain::Record, body.publisher.as_bytes(), record.signed(), record.signature())
         .map_err(|_| RecordRejection::Signature)?;
     if let Some((stamp, subject)) = stamp {
@@ -109,7 +110,7 @@ fn check_dates(body: &RecordBody, now: UnixSeconds) -> Result<(), RecordRejectio
 /// The record's stamp, if what it says will do. Its month is held against the date of issue, not against today: a
 /// holder that takes over a record in its third month must not find its stamp too old, and who dates a record back to
 /// use an old stamp shortens its life by as much.
-fn claimed_stamp(record: &Record, stamps: &StampPolicy) -> Result<Stamp, RecordRejection> {
+fn claimed_stamp(record: &Record, stamps: StampPolicy) -> Result<Stamp, RecordRejection> {
     let stamp = record.stamp().ok_or(RecordRejection::Stamp)?;
     let month = Month::of(record.body().issued);
     stamps.check_claim(&stamp, month).map_err(|_| RecordRejection::Stamp)?;

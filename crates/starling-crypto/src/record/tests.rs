@@ -11,7 +11,7 @@ use crate::fixture::{NOW, account, account_key, cert, device, first_list, phrase
 use crate::identity::Authority;
 use crate::keys::{AccountSecret, DepositorSecret, DeviceSecret, LocatorSigner, MailboxSecret};
 use crate::secret::Secret;
-use crate::stamp::StampSearch;
+use crate::stamp::{StampChecker, StampSearch};
 
 /// Entries lie under the key of their name, as it is written.
 struct ByName;
@@ -35,7 +35,7 @@ fn publisher_stamp(secret: &impl SigningSecret) -> Option<Stamp> {
 }
 
 fn check(record: &Record) -> Result<(), RecordRejection> {
-    verify_record(record, NOW, &policy(), &ByName)
+    verify_record(record, NOW, &mut StampChecker::new(policy()), &ByName)
 }
 
 fn body(kind: RecordKind, key: RecordKey, secret: &impl SigningSecret, payload: Vec<u8>) -> RecordBody {
@@ -318,7 +318,10 @@ fn a_record_moved_in_its_third_month_is_still_good() {
         None,
     )
     .unwrap();
-    assert_eq!(verify_record(&record, NOW.after(Span::from_days(89)), &policy(), &ByName), Ok(()));
+    assert_eq!(
+        verify_record(&record, NOW.after(Span::from_days(89)), &mut StampChecker::new(policy()), &ByName),
+        Ok(())
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::keys::{DepositorSecret, LocatorSigner, MailboxSecret, SigningSecret};
 use crate::locator::locator_epoch;
 use crate::record::{IndexKeys, sign_record, verify_record};
 use crate::secret::Secret;
-use crate::stamp::{StampPolicy, StampSearch, StampSubject};
+use crate::stamp::{StampChecker, StampPolicy, StampSearch, StampSubject};
 
 /// Entries lie under the key of `ada`.
 struct Ada;
@@ -118,7 +118,7 @@ fn bad_records() -> Vec<Record> {
 }
 
 fn judge(record: &Record) -> String {
-    match verify_record(record, NOW, &policy(), &Ada) {
+    match verify_record(record, NOW, &mut StampChecker::new(policy()), &Ada) {
         Ok(()) => "accepted".to_owned(),
         Err(rejection) => format!("{rejection:?}"),
     }

@@ -15,6 +15,7 @@ use crate::storage::{
     ContactRow, ContactStore, MessageRow, MessageStore, OutboxRow, OutboxStore, SeenStore, SessionStore,
     Slot, SlotStore, StorageError, TraceRow, TraceStore,
 };
+use crate::words;
 
 /// Keeps everything until it is dropped. A clone is a copy of the disk.
 #[derive(Debug, Clone, Default)]
@@ -155,10 +156,14 @@ impl MessageStore for MemoryStore {
         limit: usize,
         text: Option<&str>,
     ) -> Result<Vec<MessageRow>, StorageError> {
+        let sought = text.map(words::searchable);
+        let holds = |row: &MessageRow, sought: &str| {
+            !sought.is_empty() && words::searchable(&row.text).contains(sought)
+        };
         let wanted = |row: &&MessageRow| {
             row.conversation == *conversation
                 && before.is_none_or(|before| row.position < before)
-                && text.is_none_or(|text| row.text.contains(text))
+                && sought.as_ref().is_none_or(|sought| holds(row, sought))
         };
         let mut rows: Vec<MessageRow> = self.messages.values().filter(wanted).cloned().collect();
         rows.sort_by_key(|row| row.position);

@@ -267,7 +267,7 @@ pub trait MessageStore {
     fn write_message(&mut self, row: &MessageRow) -> Result<(), StorageError>;
 
     /// The last `limit` messages of a conversation before a position, oldest first; only those that hold `text` where
-    /// it is given.
+    /// it is given, as [`searchable`](crate::words::searchable) says. A `text` without a word is in none.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.

@@ -71,6 +71,22 @@ pub fn words<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Word> {
     found
 }
 
+/// A text as a conversation is searched: its folded words, divided at whatever is neither letter nor digit, each with a
+/// space before it. A text holds another if the other's words stand in it in a row, the last of them perhaps only begun:
+/// if this string of the one contains that of the other. Nothing beyond [`limits::TEXT`] bytes counts, and of a word
+/// nothing beyond [`limits::WORD`].
+#[must_use]
+pub fn searchable(text: &str) -> String {
+    let folded = fold(cut(text, limits::TEXT));
+    let parts = folded.unicode_words().flat_map(|word| word.split(|letter: char| !letter.is_alphanumeric()));
+    let mut words = String::with_capacity(folded.len());
+    for part in parts.filter(|part| !part.is_empty()) {
+        words.push(' ');
+        words.push_str(cut(part, limits::WORD));
+    }
+    words
+}
+
 /// Every index key of an entry with these words: at most three for each.
 pub fn index_keys(words: &[Word]) -> BTreeSet<RecordKey> {
     words.iter().flat_map(Word::tokens).map(RecordKey::for_token).collect()
@@ -147,6 +163,17 @@ mod tests {
         let flood = "a".to_owned() + &"\u{301}".repeat(500_000);
         let found = words([flood.as_str()]);
         assert!(found.iter().all(|word| word.as_str().len() <= limits::WORD));
+    }
+
+    #[test]
+    fn a_text_is_searched_by_words_in_a_row() {
+        assert_eq!(searchable("Don't PANIC, Straße_7!"), " don t panic strasse 7");
+        assert_eq!(searchable("北京 \u{1f642} 3.14"), " 北 京 3 14");
+        for none in ["", "\"*\"", "-", "\u{1f642}", "\0"] {
+            assert_eq!(searchable(none), "");
+        }
+        let long = searchable(&"x".repeat(limits::TEXT));
+        assert_eq!(long.len(), 1 + limits::WORD);
     }
 
     #[test]

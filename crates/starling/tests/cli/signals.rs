@@ -45,7 +45,7 @@ fn a_node_says_in_words_that_it_is_ready_and_that_it_ends() {
     assert_eq!(node.text_line(), "ready\n");
     let ended = node.end();
     assert_eq!(ended.code, Some(0));
-    assert!(ended.out.contains("starling run --join starnode1"), "{ended:?}");
+    assert!(ended.out.contains("starling run --network test --join starnode1"), "{ended:?}");
     assert!(ended.err.contains("saying goodbye"), "{ended:?}");
 }
 

@@ -22,6 +22,24 @@ impl FromSql for Bits {
     }
 }
 
+/// A `u64` that SQLite orders or compares: its first bit turned over, so that it sorts as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ordered(pub(crate) u64);
+
+impl ToSql for Ordered {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from((self.0 ^ FIRST_BIT).cast_signed()))
+    }
+}
+
+impl FromSql for Ordered {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(|number| Self(number.cast_unsigned() ^ FIRST_BIT))
+    }
+}
+
+const FIRST_BIT: u64 = 1 << 63;
+
 /// What finds damage that the page codes let pass: see `schema/v1.sql`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Digest([u8; 16]);
@@ -150,10 +168,20 @@ mod tests {
         #[test]
         fn columns_round_trip(number: u64, ip: IpAddr, port: u16, kind in 0u8..3) {
             prop_assert_eq!(through_sqlite(&Bits(number)).unwrap(), Bits(number));
+            prop_assert_eq!(through_sqlite(&Ordered(number)).unwrap(), Ordered(number));
             let socket = Socket(SocketAddr::new(ip, port));
             prop_assert_eq!(through_sqlite(&socket).unwrap(), socket);
             let group = Group(group(ip, port, kind));
             prop_assert_eq!(through_sqlite(&group).unwrap(), group);
+        }
+
+        #[test]
+        fn ordered_numbers_sort_as_they_are(left: u64, right: u64) {
+            let less: bool = Connection::open_in_memory()
+                .unwrap()
+                .query_row("SELECT ?1 < ?2", [Ordered(left), Ordered(right)], |row| row.get(0))
+                .unwrap();
+            prop_assert_eq!(less, left < right);
         }
 
         #[test]

@@ -182,7 +182,11 @@ impl Database {
 mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng as _;
-    use starling_core::storage::{Slot, SlotStore as _, StorageError};
+    use starling_core::storage::{
+        MessageRow, MessageState, MessageStore as _, Slot, SlotStore as _, StorageError,
+    };
+    use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
+    use starling_proto::time::UnixMillis;
 
     use super::*;
     use crate::Protection;
@@ -239,6 +243,50 @@ mod tests {
         database.begin().unwrap();
         database.write_slot(Slot::Identity, b"fits").unwrap();
         database.commit().unwrap();
+    }
+
+    /// SQLite keeps the words of new messages in memory and writes them down when it commits.
+    #[test]
+    fn dsk_01_a_message_whose_words_do_not_fit_is_not_committed() {
+        let message = long_message();
+        let mut refused = 0;
+        for pages in 0..12 {
+            let (_dir, mut database) = nearly_full(pages);
+            let find = |database: &Database| {
+                database.messages(&message.conversation, None, 9, Some("word599")).unwrap()
+            };
+            database.begin().unwrap();
+            if database.write_message(&message).is_err() {
+                continue;
+            }
+            assert_eq!(find(&database).len(), 1);
+            if database.commit().is_ok() {
+                assert_eq!(find(&database).len(), 1);
+                continue;
+            }
+            refused += 1;
+            assert!(!database.in_transaction());
+            assert_eq!(find(&database), []);
+            assert_eq!(database.message(&message.id).unwrap(), None);
+            assert!(database.check().unwrap().is_sound());
+        }
+        assert!(refused > 0, "the words always fitted; the test shows nothing");
+    }
+
+    fn long_message() -> MessageRow {
+        MessageRow {
+            id: MessageId::new([1; 16]),
+            conversation: AccountKey::new([2; 32]),
+            author: DeviceKey::new([3; 32]),
+            mine: true,
+            sequence: 1,
+            hash: [4; 32],
+            position: 1,
+            sent_at: UnixMillis::new(1),
+            received_at: UnixMillis::new(1),
+            state: MessageState::Queued,
+            text: (0..800).map(|number| format!("word{number} ")).collect(),
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! - [`Home`]: the directory of one installation, closed to other users; [`HomeLock`] is the right to write in it;
 //! - [`DataKey`]: what encrypts the database, wrapped under a passphrase ([`Protection`]);
 //! - [`Database`]: the one writer, with explicit transactions; it is the core's
-//!   [`CoreStore`](starling_core::storage::CoreStore);
+//!   [`CoreStore`](starling_core::storage::CoreStore) and [`TalkStore`](starling_core::storage::TalkStore);
 //! - [`Readers`] and [`Reader`]: read-only connections for other threads;
 //! - [`StoreError`]: everything that can go wrong.
 //!
@@ -45,6 +45,7 @@
 
 mod columns;
 mod connection;
+mod contacts;
 mod database;
 mod error;
 mod files;
@@ -52,12 +53,17 @@ mod hex;
 mod home;
 mod integrity;
 mod key;
+mod messages;
+mod outbox;
 mod peers;
 mod reader;
 mod records;
 mod schema;
+mod seen;
+mod sessions;
 mod setup;
 mod slots;
+mod trace;
 mod wal;
 
 pub use database::Database;

@@ -1,7 +1,8 @@
 -- Schema 1. A released schema is never edited: what changes is appended as the next file.
 --
 -- Unsigned 64-bit numbers are kept as the signed number of the same bits, so none is refused and none is rounded; they
--- are compared in the program, not here. Column names end in their unit.
+-- are compared in the program, not here. Those by which rows are ordered or chosen here have their first bit turned
+-- over, so that they sort as they are: they are marked "ordered". Column names end in their unit.
 --
 -- A blob that can be longer than a page has a digest (BLAKE3, 16 bytes) before it: SQLCipher authenticates pages, yet
 -- reads a page that fails as zeros, and in a blob's last page zeros would pass for data.
@@ -63,3 +64,98 @@ CREATE TABLE peer_addresses (
     socket   BLOB    NOT NULL,
     PRIMARY KEY (node_key, position)
 ) STRICT, WITHOUT ROWID;
+
+-- Contacts. The digest is that of the body; names are short and stay on the row's first page.
+CREATE TABLE contacts (
+    number      INTEGER NOT NULL PRIMARY KEY,
+    account     BLOB    NOT NULL UNIQUE CHECK (length(account) = 32),
+    state       INTEGER NOT NULL CHECK (state BETWEEN 1 AND 5),
+    petname     TEXT    UNIQUE,
+    name        TEXT    NOT NULL,
+    verified    INTEGER NOT NULL CHECK (verified IN (0, 1)),
+    added_s     INTEGER NOT NULL,
+    last_seen_s INTEGER,
+    digest      BLOB    NOT NULL CHECK (length(digest) = 16),
+    body        BLOB    NOT NULL
+) STRICT;
+
+-- Sessions with peer devices.
+CREATE TABLE sessions (
+    number  INTEGER NOT NULL PRIMARY KEY,
+    device  BLOB    NOT NULL CHECK (length(device) = 32),
+    session BLOB    NOT NULL CHECK (length(session) = 32),
+    digest  BLOB    NOT NULL CHECK (length(digest) = 16),
+    bytes   BLOB    NOT NULL,
+    UNIQUE (device, session)
+) STRICT;
+
+-- Sessions that must never be opened again, and the key of ours that each was started on.
+CREATE TABLE tombstones (
+    device  BLOB NOT NULL CHECK (length(device) = 32),
+    session BLOB NOT NULL CHECK (length(session) = 32),
+    olm_key BLOB NOT NULL CHECK (length(olm_key) = 32),
+    PRIMARY KEY (device, session)
+) STRICT, WITHOUT ROWID;
+
+-- The history. A position may be taken twice when somebody crowds the places on purpose; the id decides then.
+CREATE TABLE messages (
+    number         INTEGER NOT NULL PRIMARY KEY,
+    id             BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+    conversation   BLOB    NOT NULL CHECK (length(conversation) = 32),
+    author         BLOB    NOT NULL CHECK (length(author) = 32),
+    mine           INTEGER NOT NULL CHECK (mine IN (0, 1)),
+    sequence       INTEGER NOT NULL, -- ordered
+    hash           BLOB    NOT NULL CHECK (length(hash) = 32),
+    position       INTEGER NOT NULL, -- ordered
+    sent_at_ms     INTEGER NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    state          INTEGER NOT NULL CHECK (state BETWEEN 1 AND 5),
+    digest         BLOB    NOT NULL CHECK (length(digest) = 16),
+    text           TEXT    NOT NULL
+) STRICT;
+
+-- A page of a conversation, as it is shown.
+CREATE INDEX messages_shown ON messages (conversation, position, id);
+
+-- The newest of each author's chain.
+CREATE INDEX messages_chains ON messages (conversation, author, sequence DESC, id);
+
+-- The words of each text, under its row's number. The program folds and divides them, since a search on disk is to find
+-- what one in memory finds; what is left for the tokenizer is to divide at spaces. The text itself is not kept twice.
+CREATE VIRTUAL TABLE message_words USING fts5 (words, content = '', contentless_delete = 1, tokenize = 'ascii');
+
+-- Bytes of a block of that index: one that fits into a page of the database has no overflow page, which could be lost
+-- unnoticed.
+INSERT INTO message_words (message_words, rank) VALUES ('pgsz', 3800);
+
+-- What waits for a device to confirm it.
+CREATE TABLE outbox (
+    number       INTEGER NOT NULL PRIMARY KEY, -- ordered
+    account      BLOB    NOT NULL CHECK (length(account) = 32),
+    device       BLOB    NOT NULL CHECK (length(device) = 32),
+    message      BLOB    NOT NULL CHECK (length(message) = 16),
+    queued_at_ms INTEGER NOT NULL,
+    expires_s    INTEGER NOT NULL,
+    digest       BLOB    NOT NULL CHECK (length(digest) = 16),
+    content      BLOB    NOT NULL
+) STRICT;
+
+-- The steps of messages, in the order in which they were taken.
+CREATE TABLE trace (
+    number  INTEGER NOT NULL PRIMARY KEY,
+    message BLOB    NOT NULL CHECK (length(message) = 16),
+    at_ms   INTEGER NOT NULL,
+    step    INTEGER NOT NULL,
+    device  BLOB    CHECK (length(device) = 32),
+    peers   INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX trace_steps ON trace (message, number);
+
+-- Ids that must not be taken twice, and until when.
+CREATE TABLE seen (
+    id      BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 32),
+    until_s INTEGER NOT NULL -- ordered
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX seen_ends ON seen (until_s);

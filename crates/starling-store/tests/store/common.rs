@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
+use starling_core::storage::{ContactRow, ContactState, MessageRow, MessageState, OutboxRow, TraceRow};
 use starling_overlay::group::AddressGroup;
 use starling_overlay::storage::HeldRecord;
-use starling_proto::ids::{PublisherKey, RecordId, RecordKey};
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, PublisherKey, RecordId, RecordKey};
 use starling_proto::record::RecordKind;
-use starling_proto::time::UnixSeconds;
+use starling_proto::time::{UnixMillis, UnixSeconds};
 use starling_store::{DataKey, Database, Home, HomeLock, Protection, StoreError};
 
 /// A home without a passphrase; its directory goes with it.
@@ -106,6 +107,61 @@ pub(crate) fn record(number: u32, size: usize) -> (HeldRecord, Arc<[u8]>) {
     let content: Vec<u8> =
         (0..size).map(|at| (at as u32).wrapping_mul(31).wrapping_add(number) as u8).collect();
     (held, content.into())
+}
+
+/// A contact whose number is its account and its petname.
+pub(crate) fn contact(number: u8, body: usize) -> ContactRow {
+    ContactRow {
+        account: AccountKey::new([number; 32]),
+        state: ContactState::ALL[usize::from(number) % ContactState::ALL.len()],
+        petname: Some(format!("contact {number}")),
+        name: "Ada".into(),
+        verified: !number.is_multiple_of(2),
+        added: UnixSeconds::new(u64::MAX),
+        last_seen: None,
+        body: vec![number; body],
+    }
+}
+
+/// The message at place and position `number` of `author`'s chain in the conversation with account 1.
+pub(crate) fn message(author: u8, number: u64, text: &str) -> MessageRow {
+    let mut id = [author; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    MessageRow {
+        id: MessageId::new(id),
+        conversation: AccountKey::new([1; 32]),
+        author: DeviceKey::new([author; 32]),
+        mine: author == 1,
+        sequence: number,
+        hash: [number as u8; 32],
+        position: number,
+        sent_at: UnixMillis::new(u64::MAX),
+        received_at: UnixMillis::new(number),
+        state: MessageState::ALL[number as usize % MessageState::ALL.len()],
+        text: text.into(),
+    }
+}
+
+pub(crate) fn outbox_row(number: u64, content: usize) -> OutboxRow {
+    OutboxRow {
+        number,
+        account: AccountKey::new([1; 32]),
+        device: DeviceKey::new([2; 32]),
+        message: MessageId::new([3; 16]),
+        content: vec![number as u8; content],
+        queued_at: UnixMillis::new(4),
+        expires: UnixSeconds::new(u64::MAX),
+    }
+}
+
+pub(crate) fn step(message: u8, step: u32) -> TraceRow {
+    TraceRow {
+        message: MessageId::new([message; 16]),
+        at: UnixMillis::new(u64::MAX),
+        step,
+        device: step.is_multiple_of(2).then_some(DeviceKey::new([7; 32])),
+        peers: u32::MAX,
+    }
 }
 
 /// Changes one bit of a file, in place: some file systems flush a file that is cut and written anew, which is slow.

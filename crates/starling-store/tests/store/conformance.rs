@@ -7,13 +7,13 @@ use starling_overlay::conformance::{self, Harness};
 use starling_store::Database;
 
 /// A database that is always inside a transaction, as the core's thread sees it.
-struct OnDisk {
+pub(crate) struct OnDisk {
     database: Option<Database>,
     home: TestHome,
 }
 
 impl OnDisk {
-    fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         let (home, mut database) = TestHome::new();
         database.begin().unwrap();
         Self { database: Some(database), home }

@@ -2,19 +2,50 @@
 
 use std::fs;
 
-use crate::common::{TestHome, record};
+use crate::common::{TestHome, contact, message, outbox_row, record, step};
 use proptest::prelude::*;
 use starling_core::storage::{
-    CoreStore, PeerStore as _, RecordStore as _, Slot, SlotStore as _, StorageError,
+    ContactStore as _, CoreStore, MessageRow, MessageStore as _, OutboxStore as _, PeerStore as _,
+    RecordStore as _, SeenStore as _, SessionStore as _, Slot, SlotStore as _, StorageError, TalkStore,
+    TraceStore as _,
 };
+use starling_crypto::session::Tombstone;
 use starling_overlay::storage::DeletedRecord;
 use starling_proto::addr::Peer;
-use starling_proto::ids::NodeKey;
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey, SessionId};
 use starling_proto::time::UnixSeconds;
 use starling_store::{Database, StoreError};
 
 const PAGE: usize = 4096;
 const RECORDS: u32 = 60;
+const CONVERSATION: AccountKey = AccountKey::new([1; 32]);
+const DEVICE: DeviceKey = DeviceKey::new([1; 32]);
+
+/// Whether two databases agree on something.
+type Same = fn(&Database, &Database) -> Result<bool, StorageError>;
+
+/// What can be read of conversations, with the table that an error names.
+const TALK: [(&str, Same); 9] = [
+    ("contacts", |left, right| Ok(left.contacts()? == right.contacts()?)),
+    ("sessions", |left, right| Ok(left.sessions(&DEVICE)? == right.sessions(&DEVICE)?)),
+    ("tombstones", |left, right| Ok(left.tombstones(&DEVICE)? == right.tombstones(&DEVICE)?)),
+    ("messages", |left, right| {
+        let id = message(2, 2, "").id;
+        Ok(left.message(&id)? == right.message(&id)?)
+    }),
+    ("messages", |left, right| Ok(page(left, None)? == page(right, None)?)),
+    ("messages", |left, right| Ok(page(left, Some("wor"))? == page(right, Some("wor"))?)),
+    ("messages", |left, right| Ok(left.chain_heads(&CONVERSATION)? == right.chain_heads(&CONVERSATION)?)),
+    ("outbox", |left, right| Ok(left.outbox()? == right.outbox()?)),
+    ("trace", |left, right| {
+        let id = MessageId::new([1; 16]);
+        Ok(left.trace(&id)? == right.trace(&id)?)
+    }),
+];
+
+fn page(database: &Database, text: Option<&str>) -> Result<Vec<MessageRow>, StorageError> {
+    database.messages(&CONVERSATION, None, 9, text)
+}
 
 /// A closed home with something in every table, some of it longer than a page.
 fn filled() -> TestHome {
@@ -30,9 +61,35 @@ fn filled() -> TestHome {
     for slot in Slot::ALL {
         database.write_slot(slot, &vec![slot.number() as u8; slot.number() as usize * 3000]).unwrap();
     }
+    fill_talk(&mut database, 4000).unwrap();
     database.commit().unwrap();
     database.close().unwrap();
     home
+}
+
+/// Three rows for each table of conversations: the first is empty, and each is longer than the one before.
+fn fill_talk(database: &mut Database, step_bytes: usize) -> Result<(), StorageError> {
+    for number in 0..3u8 {
+        let length = usize::from(number) * step_bytes;
+        database.write_contact(&contact(number, length))?;
+        database.write_session(&DEVICE, &SessionId::new([number; 32]), &vec![number; length])?;
+        let tombstone = Tombstone { session: SessionId::new([number; 32]), key: OlmKey::new([number; 32]) };
+        database.write_tombstone(&DEVICE, &tombstone)?;
+        database.write_message(&message(number, u64::from(number), &"word ".repeat(length / 5)))?;
+        database.write_outbox(&outbox_row(u64::from(number), length))?;
+        database.append_trace(&step(1, u32::from(number)))?;
+        database.note_seen(&[number; 32], UnixSeconds::new(1))?;
+    }
+    Ok(())
+}
+
+/// Touches what only writing reads: the index of petnames, what is seen, which words belong to a message.
+fn writes(database: &mut Database) -> Result<bool, StorageError> {
+    database.begin()?;
+    fill_talk(database, 300)?;
+    database.forget_seen(UnixSeconds::new(9))?;
+    database.rollback()?;
+    Ok(true)
 }
 
 fn deletion(number: u32) -> DeletedRecord {
@@ -44,9 +101,9 @@ fn deletion(number: u32) -> DeletedRecord {
 /// All that can be read, each part on its own; a part that cannot says so. Parts that read well must be right.
 fn wrong_parts(home: &TestHome, expected: &Database) -> usize {
     let mut refused = 0;
-    let mut compare = |same: &dyn Fn(&Database) -> Result<bool, StorageError>| match home.open() {
+    let mut compare = |same: &dyn Fn(&mut Database) -> Result<bool, StorageError>| match home.open() {
         // Each part on a connection of its own: SQLCipher closes one for good after a bad page.
-        Ok(database) => match same(&database) {
+        Ok(mut database) => match same(&mut database) {
             Ok(same) => assert!(same, "wrong data"),
             Err(_) => refused += 1,
         },
@@ -66,6 +123,10 @@ fn wrong_parts(home: &TestHome, expected: &Database) -> usize {
         compare(&|database| Ok(database.read_slot(slot)? == expected.read_slot(slot)?));
     }
     compare(&|database| same_records(database, expected));
+    for (_, same) in TALK {
+        compare(&|database| same(database, expected));
+    }
+    compare(&writes);
     refused
 }
 
@@ -139,6 +200,42 @@ fn dsk_03_a_cut_database_is_found() {
     }
 }
 
+/// Longer texts, sessions, contacts and contents lie on pages whose loss SQLite does not notice.
+#[test]
+fn dsk_03_a_damaged_conversation_is_corrupt_and_names_its_table() {
+    let (home, mut database) = TestHome::new();
+    database.begin().unwrap();
+    fill_talk(&mut database, 4096).unwrap();
+    database.commit().unwrap();
+    database.close().unwrap();
+    let expected = home.open().unwrap();
+    let pages = fs::metadata(home.file("starling.db")).unwrap().len() as usize / PAGE;
+    let mut noticed = [0; TALK.len()];
+    for number in 1..pages {
+        for zeros in [false, true] {
+            let copy = damaged(&home, |bytes| {
+                let page = &mut bytes[number * PAGE..][..PAGE];
+                if zeros { page.fill(0) } else { page[1000] ^= 1 }
+            });
+            for ((table, same), noticed) in TALK.iter().zip(&mut noticed) {
+                let Ok(database) = copy.open() else { continue };
+                match same(&database, &expected) {
+                    Ok(same) => assert!(same, "{table}, page {number}"),
+                    Err(error) => {
+                        assert_eq!(error, StorageError::Corrupt(table), "page {number}");
+                        *noticed += 1;
+                    }
+                }
+            }
+        }
+    }
+    // Each of these has a row of 8 KiB on at least three pages, and each page was damaged twice.
+    for ((table, _), noticed) in TALK.iter().zip(noticed) {
+        let pages = if ["tombstones", "trace"].contains(table) { 1 } else { 3 };
+        assert!(noticed >= 2 * pages, "{table}: {noticed}");
+    }
+}
+
 #[test]
 fn the_check_names_the_page() {
     let home = filled();
@@ -166,6 +263,6 @@ fn dsk_03_any_flipped_bit_is_found_or_harmless() {
 
 #[test]
 fn the_database_is_the_cores_store() {
-    fn wants_a_core_store(_: &impl CoreStore) {}
+    fn wants_a_core_store(_: &(impl CoreStore + TalkStore)) {}
     wants_a_core_store(&filled().open().unwrap());
 }

@@ -15,3 +15,4 @@ mod damage;
 mod home;
 mod readers;
 mod schemas;
+mod talk;

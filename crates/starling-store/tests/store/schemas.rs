@@ -6,14 +6,22 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::common::{TestHome, record, rng};
-use starling_core::storage::{PeerStore as _, RecordStore as _, Slot, SlotStore as _, StorageError};
+use crate::common::{TestHome, contact, message, outbox_row, record, rng, step};
+use starling_core::storage::{
+    ContactStore as _, MessageStore as _, OutboxStore as _, PeerStore as _, RecordStore as _, SeenStore as _,
+    SessionStore as _, Slot, SlotStore as _, StorageError, TraceStore as _,
+};
 use starling_crypto::kdf::{KdfParams, Passphrase};
+use starling_crypto::session::Tombstone;
 use starling_overlay::storage::DeletedRecord;
 use starling_proto::addr::Peer;
-use starling_proto::ids::{NodeKey, RecordKey};
+use starling_proto::ids::{DeviceKey, NodeKey, OlmKey, RecordKey, SessionId};
 use starling_proto::time::UnixSeconds;
 use starling_store::{Database, Home, Protection, SCHEMA_VERSION, StoreError};
+
+const DEVICE: DeviceKey = DeviceKey::new([7; 32]);
+const SESSION: SessionId = SessionId::new([8; 32]);
+const TOMBSTONE: Tombstone = Tombstone { session: SESSION, key: OlmKey::new([9; 32]) };
 
 fn passphrase() -> Passphrase {
     Passphrase::new("open sesame".to_owned())
@@ -43,17 +51,44 @@ fn fill(database: &mut Database) -> Result<(), StorageError> {
     database.write_record(&held, &encoded)?;
     database.write_deletion(&deletion())?;
     database.write_peer(&peer(), UnixSeconds::new(7))?;
-    database.write_slot(Slot::Profile, b"Ada")
+    database.write_slot(Slot::Profile, b"Ada")?;
+    fill_talk(database)
 }
 
-fn check(database: &Database) {
+fn fill_talk(database: &mut Database) -> Result<(), StorageError> {
+    database.write_contact(&contact(3, 5000))?;
+    database.write_session(&DEVICE, &SESSION, &[8; 5000])?;
+    database.write_tombstone(&DEVICE, &TOMBSTONE)?;
+    database.write_message(&message(1, 1, "Hello, brave new world"))?;
+    database.write_outbox(&outbox_row(1, 5000))?;
+    database.append_trace(&step(1, 2))?;
+    database.note_seen(&[9; 32], UnixSeconds::new(9)).map(drop)
+}
+
+fn check(database: &mut Database) {
     let (held, encoded) = record(1, 5000);
     assert_eq!(database.read_record(&held.id).unwrap(), Some(encoded));
     assert_eq!(database.held_records().unwrap(), [held]);
     assert_eq!(database.deleted_records().unwrap(), [deletion()]);
     assert_eq!(database.known_peers().unwrap(), [peer()]);
     assert_eq!(database.read_slot(Slot::Profile).unwrap().as_deref(), Some(b"Ada".as_slice()));
+    check_talk(database);
     assert!(database.check().unwrap().is_sound());
+}
+
+fn check_talk(database: &mut Database) {
+    assert_eq!(database.contacts().unwrap(), [contact(3, 5000)]);
+    assert_eq!(database.sessions(&DEVICE).unwrap(), [[8; 5000]]);
+    assert_eq!(database.tombstones(&DEVICE).unwrap(), [TOMBSTONE]);
+    let said = message(1, 1, "Hello, brave new world");
+    assert_eq!(database.message(&said.id).unwrap().as_ref(), Some(&said));
+    assert_eq!(database.chain_heads(&said.conversation).unwrap(), std::slice::from_ref(&said));
+    assert_eq!(database.messages(&said.conversation, None, 9, Some("BRAVE n")).unwrap(), [said]);
+    assert_eq!(database.outbox().unwrap(), [outbox_row(1, 5000)]);
+    assert_eq!(database.trace(&step(1, 2).message).unwrap(), [step(1, 2)]);
+    database.begin().unwrap();
+    assert!(!database.note_seen(&[9; 32], UnixSeconds::new(9)).unwrap());
+    database.rollback().unwrap();
 }
 
 fn write_fixture() {
@@ -80,6 +115,6 @@ fn every_released_schema_is_opened() {
         let home =
             TestHome::with_files(&[("data.key", &read("data.key")), ("starling.db", &read("starling.db"))]);
         let key = home.home().unlock(Some(&passphrase())).unwrap();
-        check(&Database::open(&home.lock, &key).unwrap());
+        check(&mut Database::open(&home.lock, &key).unwrap());
     }
 }

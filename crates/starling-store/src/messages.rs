@@ -1,0 +1,259 @@
+//! The history, and the index of its words.
+
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use starling_core::storage::{MessageRow, MessageState, MessageStore, StorageError};
+use starling_core::words;
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
+use starling_proto::time::UnixMillis;
+
+use crate::Database;
+use crate::columns::{Bits, Digest, Ordered};
+
+const PART: &str = "messages";
+
+const SELECT: &str = "SELECT * FROM messages WHERE id = ?1";
+
+const SELECT_PAGE: &str = "
+    SELECT * FROM messages WHERE conversation = ?1 AND position <= ?2
+    ORDER BY position DESC, id DESC LIMIT ?3";
+
+const SELECT_FOUND: &str = "
+    SELECT * FROM messages
+    WHERE conversation = ?1 AND position <= ?2
+      AND number IN (SELECT rowid FROM message_words WHERE message_words MATCH ?4)
+    ORDER BY position DESC, id DESC LIMIT ?3";
+
+/// Steps from author to author and takes the first row of each: the rows between are not read.
+const SELECT_HEADS: &str = "
+    WITH RECURSIVE authors (author) AS (
+        SELECT min(author) FROM messages WHERE conversation = ?1
+        UNION ALL
+        SELECT (SELECT min(author) FROM messages WHERE conversation = ?1 AND author > authors.author)
+        FROM authors WHERE author IS NOT NULL
+    )
+    SELECT messages.* FROM authors JOIN messages ON messages.number = (
+        SELECT number FROM messages WHERE conversation = ?1 AND author = authors.author
+        ORDER BY sequence DESC, id LIMIT 1
+    )
+    ORDER BY messages.author";
+
+const SELECT_DIGEST: &str = "SELECT digest FROM messages WHERE id = ?1";
+
+const UPSERT: &str = "
+    INSERT INTO messages (id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state,
+                          digest, text)
+    VALUES (:id, :conversation, :author, :mine, :sequence, :hash, :position, :sent_at_ms, :received_at_ms, :state,
+            :digest, :text)
+    ON CONFLICT (id) DO UPDATE SET
+        conversation = excluded.conversation, author = excluded.author, mine = excluded.mine,
+        sequence = excluded.sequence, hash = excluded.hash, position = excluded.position,
+        sent_at_ms = excluded.sent_at_ms, received_at_ms = excluded.received_at_ms, state = excluded.state,
+        digest = excluded.digest, text = excluded.text
+    RETURNING number";
+
+const DELETE_WORDS: &str = "DELETE FROM message_words WHERE rowid = ?1";
+
+const INSERT_WORDS: &str = "INSERT INTO message_words (rowid, words) VALUES (?1, ?2)";
+
+impl MessageStore for Database {
+    fn message(&self, id: &MessageId) -> Result<Option<MessageRow>, StorageError> {
+        let found = self.read(PART, |connection| {
+            connection.prepare_cached(SELECT)?.query_row([id.as_bytes()], message).optional()
+        });
+        Ok(found?)
+    }
+
+    fn write_message(&mut self, row: &MessageRow) -> Result<(), StorageError> {
+        Ok(self.write(PART, |connection| write(connection, row))?)
+    }
+
+    fn messages(
+        &self,
+        conversation: &AccountKey,
+        before: Option<u64>,
+        limit: usize,
+        text: Option<&str>,
+    ) -> Result<Vec<MessageRow>, StorageError> {
+        let Some(last) = before.map_or(Some(u64::MAX), |before| before.checked_sub(1)) else {
+            return Ok(Vec::new());
+        };
+        let page = (conversation.as_bytes(), Ordered(last), i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = match text.map(query) {
+            None => self.read(PART, |connection| {
+                connection.prepare_cached(SELECT_PAGE)?.query_map(page, message)?.collect()
+            }),
+            Some(None) => Ok(Vec::new()),
+            Some(Some(query)) => self.read(PART, |connection| {
+                let found = (page.0, page.1, page.2, query);
+                connection.prepare_cached(SELECT_FOUND)?.query_map(found, message)?.collect()
+            }),
+        };
+        let mut rows: Vec<MessageRow> = rows?;
+        rows.reverse();
+        Ok(rows)
+    }
+
+    fn chain_heads(&self, conversation: &AccountKey) -> Result<Vec<MessageRow>, StorageError> {
+        let heads = self.read(PART, |connection| {
+            let mut statement = connection.prepare_cached(SELECT_HEADS)?;
+            statement.query_map([conversation.as_bytes()], message)?.collect()
+        });
+        Ok(heads?)
+    }
+}
+
+/// Writes the row; its words only if the text is another one, which it is not when a message gets further.
+fn write(connection: &Connection, row: &MessageRow) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached(SELECT_DIGEST)?;
+    let known: Option<Digest> = select.query_row([row.id.as_bytes()], |row| row.get(0)).optional()?;
+    let digest = Digest::of(row.text.as_bytes());
+    let mut upsert = connection.prepare_cached(UPSERT)?;
+    let number: i64 = upsert.query_row(
+        named_params! {
+            ":id": row.id.as_bytes(),
+            ":conversation": row.conversation.as_bytes(),
+            ":author": row.author.as_bytes(),
+            ":mine": row.mine,
+            ":sequence": Ordered(row.sequence),
+            ":hash": row.hash,
+            ":position": Ordered(row.position),
+            ":sent_at_ms": Bits(row.sent_at.get()),
+            ":received_at_ms": Bits(row.received_at.get()),
+            ":state": row.state.number(),
+            ":digest": digest,
+            ":text": row.text,
+        },
+        |row| row.get(0),
+    )?;
+    if known == Some(digest) {
+        return Ok(());
+    }
+    if known.is_some() {
+        connection.prepare_cached(DELETE_WORDS)?.execute([number])?;
+    }
+    connection.prepare_cached(INSERT_WORDS)?.execute((number, words::searchable(&row.text)))?;
+    Ok(())
+}
+
+/// The text as a phrase whose last word may go on; nothing if there is no word in it. Words are letters and digits, so
+/// nothing in them is a sign of the query language.
+fn query(text: &str) -> Option<String> {
+    let words = words::searchable(text);
+    (!words.is_empty()).then(|| format!("\"{}\" *", words.trim_start()))
+}
+
+fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+    let digest: Digest = row.get("digest")?;
+    let text = row.get_ref("text")?.as_str()?;
+    digest.checked(text.as_bytes())?;
+    Ok(MessageRow {
+        id: MessageId::new(row.get("id")?),
+        conversation: AccountKey::new(row.get("conversation")?),
+        author: DeviceKey::new(row.get("author")?),
+        mine: row.get("mine")?,
+        sequence: row.get::<_, Ordered>("sequence")?.0,
+        hash: row.get("hash")?,
+        position: row.get::<_, Ordered>("position")?.0,
+        sent_at: UnixMillis::new(row.get::<_, Bits>("sent_at_ms")?.0),
+        received_at: UnixMillis::new(row.get::<_, Bits>("received_at_ms")?.0),
+        state: MessageState::from_number(row.get("state")?).ok_or(FromSqlError::InvalidType)?,
+        text: text.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::schema;
+
+    /// Bytes of a row that fit into a leaf of a table: SQLCipher's page less its 80 bytes and SQLite's 35.
+    const LOCAL: u32 = 4096 - 80 - 35;
+
+    fn tables() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, Path::new("db")).unwrap();
+        connection
+    }
+
+    fn row(number: u32, text: String) -> MessageRow {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        MessageRow {
+            id: MessageId::new(id),
+            conversation: AccountKey::new([1; 32]),
+            author: DeviceKey::new([2; 32]),
+            mine: false,
+            sequence: u64::from(number),
+            hash: [3; 32],
+            position: u64::from(number),
+            sent_at: UnixMillis::new(4),
+            received_at: UnixMillis::new(5),
+            state: MessageState::Delivered,
+            text,
+        }
+    }
+
+    fn plan(connection: &Connection, sql: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let nothing = rusqlite::params_from_iter(vec![rusqlite::types::Null; statement.parameter_count()]);
+        let lines = statement.query_map(nothing, |row| row.get::<_, String>("detail")).unwrap();
+        lines.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_page_and_the_heads_read_only_their_own_rows() {
+        let connection = tables();
+        let page = plan(&connection, SELECT_PAGE);
+        assert!(page.contains("USING INDEX messages_shown") && !page.contains("TEMP B-TREE"), "{page}");
+        let heads = plan(&connection, SELECT_HEADS);
+        assert!(heads.contains("messages_chains (conversation=? AND author=?)"), "{heads}");
+        assert!(!heads.contains("SCAN messages"), "{heads}");
+        let found = plan(&connection, SELECT_FOUND);
+        assert!(!found.contains("SCAN messages"), "{found}");
+    }
+
+    /// A block with an overflow page could lose it unnoticed.
+    #[test]
+    fn every_block_of_the_words_fits_into_a_page() {
+        let connection = tables();
+        for number in 0..600u32 {
+            let words = (0..60)
+                .map(|at| format!("{:x} common {} ", number.wrapping_mul(at), "long".repeat(at as usize)));
+            write(&connection, &row(number, words.collect())).unwrap();
+        }
+        for number in 0..40 {
+            write(&connection, &row(number, format!("another text {number}"))).unwrap();
+        }
+        let sql = "SELECT count(*), max(length(block)) FROM message_words_data";
+        let (blocks, longest): (u32, u32) = connection.query_row(sql, [], |row| row.try_into()).unwrap();
+        assert!(blocks > 50, "{blocks}");
+        assert!((3000..LOCAL - 10).contains(&longest), "{longest}");
+    }
+
+    #[test]
+    fn a_message_that_gets_further_leaves_the_words_alone() {
+        let connection = tables();
+        let mut message = row(1, "hello".into());
+        write(&connection, &message).unwrap();
+        let blocks = |connection: &Connection| -> Vec<(i64, Vec<u8>)> {
+            let mut statement = connection.prepare("SELECT id, block FROM message_words_data").unwrap();
+            statement.query_map([], |row| row.try_into()).unwrap().map(Result::unwrap).collect()
+        };
+        let before = blocks(&connection);
+        message.state = MessageState::Read;
+        write(&connection, &message).unwrap();
+        assert_eq!(blocks(&connection), before);
+        message.text = "goodbye".into();
+        write(&connection, &message).unwrap();
+        assert_ne!(blocks(&connection), before);
+    }
+
+    #[test]
+    fn what_is_searched_is_no_query() {
+        assert_eq!(query("a\" OR NEAR(b*) -c:^d"), Some("\"a or near b c d\" *".into()));
+        assert_eq!(query("\"*-"), None);
+    }
+}

@@ -1,0 +1,363 @@
+//! What every store of conversations is held to: one suite for the one in memory and the one on disk.
+
+use std::cell::RefCell;
+
+use crate::common::{contact, message, outbox_row, step};
+use crate::conformance::OnDisk;
+use proptest::prelude::*;
+use starling_core::memory::MemoryStore;
+use starling_core::storage::{
+    ContactRow, ContactState, ContactStore as _, MessageRow, MessageState, MessageStore as _,
+    OutboxStore as _, SeenStore as _, SessionStore as _, TalkStore, TraceStore as _,
+};
+use starling_crypto::session::Tombstone;
+use starling_overlay::conformance::Harness;
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, OlmKey, SessionId};
+use starling_proto::limits;
+use starling_proto::time::UnixSeconds;
+
+/// A store in memory, which nothing closes.
+#[derive(Default)]
+struct InMemory(MemoryStore);
+
+impl Harness for InMemory {
+    type Store = MemoryStore;
+
+    fn store(&mut self) -> &mut MemoryStore {
+        &mut self.0
+    }
+
+    fn reopen(&mut self) {}
+}
+
+#[test]
+fn conversations_in_memory() {
+    check(InMemory::default);
+}
+
+#[test]
+fn conversations_on_disk() {
+    check(OnDisk::fresh);
+}
+
+/// Runs every check, each on a fresh, empty store.
+fn check<H: Harness<Store: TalkStore>>(mut fresh: impl FnMut() -> H) {
+    an_empty_store_is_empty(&mut fresh());
+    contacts_come_back_whole_and_by_account(&mut fresh());
+    sessions_are_kept_by_device_and_id(&mut fresh());
+    tombstones_are_kept_by_device_and_session(&mut fresh());
+    messages_come_back_whole(&mut fresh());
+    a_conversation_is_paged_by_position(&mut fresh());
+    messages_at_one_position_stand_by_id(&mut fresh());
+    the_heads_are_the_newest_of_each_chain(&mut fresh());
+    the_outbox_keeps_the_order_of_its_numbers(&mut fresh());
+    steps_stay_in_their_order(&mut fresh());
+    an_id_is_new_once_until_it_is_forgotten(&mut fresh());
+    words_in_a_row_are_found(&mut fresh());
+    what_is_searched_is_never_syntax(&mut fresh());
+    another_text_is_found_by_its_own_words(&mut fresh());
+}
+
+fn an_empty_store_is_empty<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let (device, session, id) = (DeviceKey::new([1; 32]), SessionId::new([1; 32]), MessageId::new([1; 16]));
+    for _ in 0..2 {
+        let store = harness.store();
+        assert_eq!(store.contacts().unwrap(), []);
+        assert_eq!(store.sessions(&device).unwrap(), Vec::<Vec<u8>>::new());
+        assert_eq!(store.tombstones(&device).unwrap(), []);
+        assert_eq!(store.message(&id).unwrap(), None);
+        assert_eq!(store.messages(&CONVERSATION, None, 9, None).unwrap(), []);
+        assert_eq!(store.messages(&CONVERSATION, None, 9, Some("word")).unwrap(), []);
+        assert_eq!(store.chain_heads(&CONVERSATION).unwrap(), []);
+        assert_eq!(store.outbox().unwrap(), []);
+        assert_eq!(store.trace(&id).unwrap(), []);
+        store.remove_contact(&CONVERSATION).unwrap();
+        store.remove_session(&device, &session).unwrap();
+        store.remove_tombstone(&device, &session).unwrap();
+        store.remove_outbox(1).unwrap();
+        store.forget_seen(UnixSeconds::new(u64::MAX)).unwrap();
+        harness.reopen();
+    }
+}
+
+fn contacts_come_back_whole_and_by_account<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let mut rows: Vec<ContactRow> =
+        (0..6).map(|number| contact(number, usize::from(number) * 3000)).collect();
+    rows[2].petname = None;
+    rows[3] = ContactRow { petname: None, name: String::new(), ..rows[3].clone() };
+    rows[4].last_seen = Some(UnixSeconds::new(u64::MAX));
+    for row in rows.iter().rev() {
+        harness.store().write_contact(row).unwrap();
+    }
+    harness.reopen();
+    assert_eq!(harness.store().contacts().unwrap(), rows);
+
+    rows[5] = ContactRow { state: ContactState::Blocked, petname: None, body: vec![], ..rows[5].clone() };
+    harness.store().write_contact(&rows[5]).unwrap();
+    harness.store().remove_contact(&rows.remove(0).account).unwrap();
+    harness.reopen();
+    assert_eq!(harness.store().contacts().unwrap(), rows);
+}
+
+fn sessions_are_kept_by_device_and_id<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let (device, other) = (DeviceKey::new([1; 32]), DeviceKey::new([2; 32]));
+    let id = |byte| SessionId::new([byte; 32]);
+    let store = harness.store();
+    store.write_session(&device, &id(9), &[9; 20_000]).unwrap();
+    store.write_session(&device, &id(3), b"before").unwrap();
+    store.write_session(&device, &id(3), &[3; 5000]).unwrap();
+    store.write_session(&other, &id(3), b"").unwrap();
+    harness.reopen();
+    assert_eq!(harness.store().sessions(&device).unwrap(), [vec![3; 5000], vec![9; 20_000]]);
+    assert_eq!(harness.store().sessions(&other).unwrap(), [b""]);
+    harness.store().remove_session(&device, &id(3)).unwrap();
+    harness.reopen();
+    assert_eq!(harness.store().sessions(&device).unwrap(), [vec![9; 20_000]]);
+    assert_eq!(harness.store().sessions(&other).unwrap(), [b""]);
+}
+
+fn tombstones_are_kept_by_device_and_session<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let (device, other) = (DeviceKey::new([1; 32]), DeviceKey::new([2; 32]));
+    let tombstone =
+        |session, key| Tombstone { session: SessionId::new([session; 32]), key: OlmKey::new([key; 32]) };
+    let store = harness.store();
+    for written in [tombstone(9, 1), tombstone(3, 1), tombstone(3, 2)] {
+        store.write_tombstone(&device, &written).unwrap();
+    }
+    store.write_tombstone(&other, &tombstone(3, 4)).unwrap();
+    harness.reopen();
+    assert_eq!(harness.store().tombstones(&device).unwrap(), [tombstone(3, 2), tombstone(9, 1)]);
+    harness.store().remove_tombstone(&device, &tombstone(3, 0).session).unwrap();
+    harness.reopen();
+    assert_eq!(harness.store().tombstones(&device).unwrap(), [tombstone(9, 1)]);
+    assert_eq!(harness.store().tombstones(&other).unwrap(), [tombstone(3, 4)]);
+}
+
+fn messages_come_back_whole<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let longest = "wörter ".repeat(limits::TEXT / 8);
+    let texts = ["", "zero \0 byte", "\u{1f642} ' \" ; --", &longest];
+    let mut rows: Vec<MessageRow> = (0..5).zip(texts).map(|(at, text)| message(2, at, text)).collect();
+    for row in &rows {
+        harness.store().write_message(row).unwrap();
+    }
+    rows[3] =
+        MessageRow { state: MessageState::Read, position: u64::MAX, sequence: u64::MAX, ..rows[3].clone() };
+    harness.store().write_message(&rows[3]).unwrap();
+    for _ in 0..2 {
+        for row in &rows {
+            assert_eq!(harness.store().message(&row.id).unwrap().as_ref(), Some(row));
+        }
+        assert_eq!(harness.store().messages(&CONVERSATION, None, 9, None).unwrap(), rows);
+        harness.reopen();
+    }
+}
+
+fn a_conversation_is_paged_by_position<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let positions = [0, 1, 5, 1 << 62, 1 << 63, u64::MAX];
+    for &position in positions.iter().rev() {
+        harness.store().write_message(&message(2, position, "mine or theirs")).unwrap();
+    }
+    let elsewhere = MessageRow { conversation: AccountKey::new([9; 32]), ..message(3, 2, "mine") };
+    harness.store().write_message(&elsewhere).unwrap();
+    harness.reopen();
+    for text in [None, Some("MINE")] {
+        let mut page = |before, limit| -> Vec<u64> {
+            let rows = harness.store().messages(&CONVERSATION, before, limit, text).unwrap();
+            rows.iter().map(|row| row.position).collect()
+        };
+        assert_eq!(page(None, usize::MAX), positions);
+        assert_eq!(page(None, 2), positions[4..]);
+        assert_eq!(page(Some(u64::MAX), 2), positions[3..5]);
+        assert_eq!(page(Some(1 << 62), 2), positions[1..3]);
+        assert_eq!(page(Some(6), 9), positions[..3]);
+        assert_eq!(page(Some(0), 9), NOTHING);
+        assert_eq!(page(None, 0), NOTHING);
+    }
+}
+
+fn messages_at_one_position_stand_by_id<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let at_five = |author| MessageRow { position: 5, ..message(author, 1, "crowd") };
+    for author in [3, 1, 2] {
+        harness.store().write_message(&at_five(author)).unwrap();
+    }
+    harness.reopen();
+    let mut page = |limit| harness.store().messages(&CONVERSATION, None, limit, None).unwrap();
+    assert_eq!(page(9), [at_five(1), at_five(2), at_five(3)]);
+    assert_eq!(page(2), [at_five(2), at_five(3)]);
+}
+
+fn the_heads_are_the_newest_of_each_chain<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    for (author, numbers) in [(9, [1, 1 << 63, 3]), (4, [u64::MAX, 2, 0]), (200, [7, 6, 5])] {
+        for number in numbers {
+            // Shown in the other order: a chain goes by its sequence.
+            let row = MessageRow { position: u64::MAX - number, ..message(author, number, "text") };
+            harness.store().write_message(&row).unwrap();
+        }
+    }
+    let mut second = message(200, 7, "the same place twice");
+    second.id = MessageId::new([201; 16]);
+    harness.store().write_message(&second).unwrap();
+    let elsewhere = MessageRow { conversation: AccountKey::new([9; 32]), ..message(5, 2, "elsewhere") };
+    harness.store().write_message(&elsewhere).unwrap();
+    harness.reopen();
+    let heads = harness.store().chain_heads(&CONVERSATION).unwrap();
+    let ids: Vec<MessageId> = heads.iter().map(|row| row.id).collect();
+    assert_eq!(
+        ids,
+        [(4, u64::MAX), (9, 1 << 63), (200, 7)].map(|(author, number)| message(author, number, "").id)
+    );
+    assert_eq!(harness.store().chain_heads(&elsewhere.conversation).unwrap(), [elsewhere]);
+}
+
+fn the_outbox_keeps_the_order_of_its_numbers<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let numbers = [0, 1, 2, 1 << 62, 1 << 63, u64::MAX];
+    for number in numbers.into_iter().rev() {
+        harness.store().write_outbox(&outbox_row(number, 16 * 1024)).unwrap();
+    }
+    harness.store().write_outbox(&outbox_row(2, 0)).unwrap();
+    harness.store().remove_outbox(1).unwrap();
+    harness.reopen();
+    let left = [(0, 16 * 1024), (2, 0), (1 << 62, 16 * 1024), (1 << 63, 16 * 1024), (u64::MAX, 16 * 1024)];
+    let rows = left.map(|(number, content)| outbox_row(number, content));
+    assert_eq!(harness.store().outbox().unwrap(), rows);
+}
+
+fn steps_stay_in_their_order<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    for number in [9, 3, 3, u32::MAX, 0] {
+        harness.store().append_trace(&step(1, number)).unwrap();
+        harness.store().append_trace(&step(2, 7)).unwrap();
+        harness.reopen();
+    }
+    let of_one = harness.store().trace(&MessageId::new([1; 16])).unwrap();
+    assert_eq!(of_one, [9, 3, 3, u32::MAX, 0].map(|number| step(1, number)));
+}
+
+fn an_id_is_new_once_until_it_is_forgotten<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let mut note = |id: u8, until| {
+        let new = harness.store().note_seen(&[id; 32], UnixSeconds::new(until)).unwrap();
+        harness.reopen();
+        new
+    };
+    for (id, until) in [(1, 5), (2, 6), (3, u64::MAX), (4, 5)] {
+        assert!(note(id, until));
+        assert!(!note(id, until));
+    }
+    // The last date counts.
+    assert!(!note(4, 9));
+    harness.store().forget_seen(UnixSeconds::new(5)).unwrap();
+    harness.reopen();
+    let mut new = |id: u8| harness.store().note_seen(&[id; 32], UnixSeconds::new(8)).unwrap();
+    assert_eq!([1, 2, 3, 4].map(&mut new), [true, false, false, false]);
+}
+
+fn words_in_a_row_are_found<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let texts = [
+        "Hello, brave new world",
+        "Straße 7, don't panic",
+        "北京 ist schön",
+        "hello there",
+        "3.14 snake_case",
+    ];
+    for (at, text) in (0..).zip(texts) {
+        harness.store().write_message(&message(2, at, text)).unwrap();
+    }
+    for _ in 0..2 {
+        for (text, expected) in [
+            ("hello", vec![0, 3]),
+            ("HEL", vec![0, 3]),
+            ("ello", vec![]),
+            ("brave new", vec![0]),
+            ("brave ne", vec![0]),
+            ("brav new", vec![]),
+            ("new brave", vec![]),
+            ("hello brave", vec![0]),
+            ("STRASSE", vec![1]),
+            ("DON'T", vec![1]),
+            ("京", vec![2]),
+            ("SCHO\u{308}N", vec![2]),
+            ("3.1", vec![4]),
+            ("case", vec![4]),
+        ] {
+            assert_eq!(found(harness.store(), text), expected, "{text}");
+        }
+        harness.reopen();
+    }
+}
+
+fn what_is_searched_is_never_syntax<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let store = harness.store();
+    store.write_message(&message(2, 0, "NEAR and OR, not far: words AND more")).unwrap();
+    store.write_message(&message(2, 1, "\"*\" - ^ ( \u{1f642}")).unwrap();
+    store.write_message(&message(2, 2, "")).unwrap();
+    for none in ["", " ", "\"", "\"\"", "*", "-", "--", "^", "(", "{", ":", "'", "%", "\0", "\u{1f642}"] {
+        assert_eq!(found(store, none), NOTHING, "{none:?}");
+    }
+    for first in [
+        "NEAR",
+        "NEAR(",
+        "near(and",
+        "\"near",
+        "near\"",
+        "near*",
+        "*near",
+        "-near",
+        "^near",
+        "or not",
+        "words AND",
+        "AND mo*",
+        "not\" far",
+        "'near",
+    ] {
+        assert_eq!(found(store, first), [0], "{first:?}");
+    }
+    for none in ["words:near", "near OR far", "near NOT far", "message_words", "rowid:0", "near + far"] {
+        assert_eq!(found(store, none), NOTHING, "{none:?}");
+    }
+    let long = "near ".repeat(100_000);
+    assert_eq!(found(store, &long), NOTHING);
+}
+
+fn another_text_is_found_by_its_own_words<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let mut row = message(2, 0, "before");
+    harness.store().write_message(&row).unwrap();
+    harness.reopen();
+    row.text = "after".into();
+    harness.store().write_message(&row).unwrap();
+    for _ in 0..2 {
+        assert_eq!(found(harness.store(), "before"), NOTHING);
+        assert_eq!(found(harness.store(), "after"), [0]);
+        harness.reopen();
+    }
+}
+
+/// The positions of what a search finds.
+fn found(store: &impl TalkStore, text: &str) -> Vec<u64> {
+    let rows = store.messages(&CONVERSATION, None, usize::MAX, Some(text)).unwrap();
+    rows.iter().map(|row| row.position).collect()
+}
+
+#[test]
+fn a_search_on_disk_finds_what_one_in_memory_finds() {
+    // Few letters, so that words meet; among them some that fold, compose, or mean something to a query.
+    let text =
+        || proptest::string::string_regex("[abAß京ﬁe\u{301}\u{94d}क_'.\"*:() \u{1f642}-]{0,12}").unwrap();
+    let stores = RefCell::new((OnDisk::fresh(), MemoryStore::default(), 0));
+    proptest!(ProptestConfig::with_cases(300), |(texts in prop::collection::vec(text(), 1..4), query in text())| {
+        let (disk, memory, next) = &mut *stores.borrow_mut();
+        for text in &texts {
+            let row = message(2, *next, text);
+            disk.store().write_message(&row).unwrap();
+            memory.write_message(&row).unwrap();
+            *next += 1;
+        }
+        for query in texts.iter().chain([&query]) {
+            prop_assert_eq!(found(disk.store(), query), found(memory, query), "{}", query);
+        }
+    });
+}
+
+/// With whom every conversation here is.
+const CONVERSATION: AccountKey = AccountKey::new([1; 32]);
+
+/// What a search without a hit finds.
+const NOTHING: [u64; 0] = [];

@@ -62,6 +62,7 @@ pub struct Core {
     searches: BTreeMap<CommandId, Search>,
     errands: BTreeMap<OpId, Errand>,
     stamp_job: Option<JobId>,
+    may_not_renew: bool,
     next_id: u64,
     outputs: VecDeque<Output>,
 }
@@ -96,6 +97,7 @@ impl Core {
             searches: BTreeMap::new(),
             errands: BTreeMap::new(),
             stamp_job: None,
+            may_not_renew: false,
             next_id: 0,
             outputs: VecDeque::new(),
         };
@@ -137,6 +139,7 @@ impl Core {
                 }
             }
         }
+        self.renew_list(context)?;
         self.settle(context)
     }
 
@@ -203,6 +206,21 @@ impl Core {
         self.profile = profile;
         self.want_entries(context.now);
         Ok(Ok(CommandOutput::Profile(self.profile_view())))
+    }
+
+    /// Publishes a device list of later end while the last one still counts.
+    fn renew_list(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        if self.may_not_renew {
+            return Ok(());
+        }
+        match self.identity.renew_list(context.store, context.now.seconds()) {
+            Ok(true) => self.want_entries(context.now),
+            Ok(false) => {}
+            Err(IdentityError::Storage(error)) => return Err(error),
+            // A device that may no longer sign: the list it has goes on being published.
+            Err(_) => self.may_not_renew = true,
+        }
+        Ok(())
     }
 
     /// Tells the publisher what is to lie in the directory now.

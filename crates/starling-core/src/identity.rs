@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 use starling_crypto::CryptoError;
-use starling_crypto::identity::{Authority, VerifiedDeviceList, accept_cert, issue_cert};
+use starling_crypto::identity::{Authority, LIST_LIFE, VerifiedDeviceList, accept_cert, issue_cert};
 use starling_crypto::keys::{DeviceSecret, NodeSecret, SigningSecret as _};
 use starling_crypto::phrase::RecoveryPhrase;
 use starling_crypto::secret::Secret;
@@ -124,6 +124,21 @@ impl Identity {
         Ok(Self { device, node, list, created: UnixSeconds::new(stored.created_s) })
     }
 
+    /// Signs the device list again, with the same devices and a later end, once half of its life is over: readers are
+    /// warned about a list that has ended. Says whether there is a new one.
+    ///
+    /// # Errors
+    /// [`IdentityError::Storage`], and [`IdentityError::Crypto`] if this device may not sign.
+    pub fn renew_list(&mut self, store: &mut dyn SlotStore, now: UnixSeconds) -> Result<bool, IdentityError> {
+        let end = self.list.list().body().not_after;
+        if now < end.before(LIST_LIFE.halved()) {
+            return Ok(false);
+        }
+        self.list = self.list.renew(Authority::Device(&self.device), now)?;
+        store.write_slot(Slot::Identity, &self.encode())?;
+        Ok(true)
+    }
+
     fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut stored = wire::Identity {
             account: self.account().as_bytes().to_vec(),
@@ -218,4 +233,51 @@ fn seed(what: &'static str, bytes: &mut Vec<u8>) -> Result<Secret<32>, IdentityE
     let secret = Secret::copy_of(exact);
     zeroize::Zeroize::zeroize(bytes);
     Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng as _;
+    use starling_crypto::session::Vodozemac;
+    use starling_proto::identity::Name;
+    use starling_proto::time::{Span, Tick, UnixMillis};
+
+    use super::*;
+    use crate::memory::MemoryStore;
+
+    const MADE: UnixSeconds = UnixSeconds::new(1_800_000_000);
+
+    fn made() -> (MemoryStore, Identity) {
+        let mut store = MemoryStore::default();
+        let now = Now { tick: Tick::ZERO, wall: UnixMillis::new(MADE.get() * 1000) };
+        let profile = Profile::new(Name::new("Ada").unwrap());
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let (identity, _) = Identity::create::<Vodozemac>(&mut store, &profile, now, &mut rng).unwrap();
+        (store, identity)
+    }
+
+    #[test]
+    fn what_was_made_is_loaded_and_never_overwritten() {
+        let (mut store, identity) = made();
+        let again = Identity::load(&store).unwrap();
+        assert_eq!((again.account(), again.device()), (identity.account(), identity.device()));
+        assert_eq!(again.cert_chain().len(), 1);
+        let profile = Profile::new(Name::new("Eve").unwrap());
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let refused = Identity::create::<Vodozemac>(&mut store, &profile, Now::default(), &mut rng);
+        assert!(matches!(refused, Err(IdentityError::Exists)));
+    }
+
+    #[test]
+    fn a_list_is_signed_again_before_it_ends() {
+        let (mut store, mut identity) = made();
+        let first = identity.list().hash();
+        assert!(!identity.renew_list(&mut store, MADE.after(Span::from_days(14))).unwrap());
+        assert!(identity.renew_list(&mut store, MADE.after(Span::from_days(16))).unwrap());
+        assert!(!identity.renew_list(&mut store, MADE.after(Span::from_days(17))).unwrap());
+        let kept = Identity::load(&store).unwrap();
+        assert_eq!(kept.list().hash(), identity.list().hash());
+        assert!(kept.list().hash() != first && !kept.list().is_overdue(MADE.after(Span::from_days(40))));
+    }
 }

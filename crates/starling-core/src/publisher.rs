@@ -163,7 +163,7 @@ impl Publisher {
             let publication = Publication {
                 sequence: row.sequence,
                 expires: UnixSeconds::new(row.expires_s),
-                placed: row.expires_s > 0,
+                placed: row.placed,
                 ..Publication::new(hash, now.tick.after(wait))
             };
             publisher.publications.insert((kind, RecordKey::from_slice(&row.key).ok()?), publication);
@@ -181,6 +181,7 @@ impl Publisher {
                 payload_hash: publication.payload_hash.map_or_else(Vec::new, |hash| hash.to_vec()),
                 due_s: now.seconds().after(publication.due.since(now.tick)).get(),
                 expires_s: publication.expires.get(),
+                placed: publication.placed,
             });
             let stored = wire::Publications {
                 publications: publications.collect(),
@@ -262,6 +263,8 @@ impl Publisher {
                 due.push(publication.start(kind, key, now));
             }
         }
+        // The sequence is on disk before the record leaves: after a crash it is not used for other content.
+        self.changed |= !due.is_empty();
         due
     }
 

@@ -87,6 +87,12 @@ impl Span {
         Self(self.0.saturating_mul(times))
     }
 
+    /// Half as long.
+    #[must_use]
+    pub const fn halved(self) -> Self {
+        Self(self.0 / 2)
+    }
+
     /// A random length from three quarters to five quarters of this one: what keeps many peers that started
     /// together from acting together. `random` is any uniform number.
     #[must_use]

@@ -73,7 +73,8 @@ impl Holder {
         if wanted.kind == RecordKind::Deposit {
             rows.sort_by_key(|held| (Reverse(held.welcome), held.received, held.id));
         } else {
-            rows.sort_by_key(|held| (Reverse(held.sequence), held.id));
+            // Deletions last: they are not to take the places of what is alive.
+            rows.sort_by_key(|held| (held.tombstone, Reverse(held.sequence), held.id));
         }
         let all = rows.len();
         let ids: Vec<(RecordId, u32)> = rows.iter().map(|held| (held.id, held.size)).collect();

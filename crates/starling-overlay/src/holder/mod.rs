@@ -15,6 +15,7 @@ mod room;
 mod subscriptions;
 mod sweep;
 mod tally;
+
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -177,6 +178,9 @@ impl Holder {
             Succession::New => None,
             Succession::Replaces(id) => self.index.get(&id).map(|entry| entry.held.clone()),
         };
+        if old.is_none() && deletes_on_its_word(&held) {
+            return Ok(Stored::without_notice(StoreOutcome::Invalid));
+        }
         if let Some(old) = &old {
             held.keep_until = held.keep_until.max(old.keep_until);
         }
@@ -300,4 +304,11 @@ fn row_of(offer: &Offer, size: usize, now: Now) -> Option<HeldRecord> {
         work,
         group: offer.from,
     })
+}
+
+/// Whether a deletion shows nothing but its publisher's word: who may publish these kinds is said by the payload, which a
+/// deletion has none of. It counts in place of a record of the same publisher, which was checked when it came; alone
+/// anybody could fill any key with such deletions.
+fn deletes_on_its_word(held: &HeldRecord) -> bool {
+    held.tombstone && matches!(held.kind, RecordKind::Account | RecordKind::Directory)
 }

@@ -39,19 +39,21 @@ impl Overlay {
         inbound: InboundId,
         request: &DialBack,
     ) {
+        // Only a server that we know may send us to somebody else.
+        let allowed = if request.relayed {
+            self.table.get(&remote.key).is_some() && request.subject != self.me
+        } else {
+            request.subject == remote.key
+        };
+        if !allowed {
+            return self.reply(inbound, Response::Refused(Refusal::NotAllowed), true);
+        }
         if !self.upkeep.may_dial_for_others(context.now.tick, &self.config.service) {
             return self.reply(inbound, Response::Refused(Refusal::Busy), true);
         }
         if request.relayed {
-            // Only a server that we know may send us to somebody else.
-            let allowed = self.table.get(&remote.key).is_some() && request.subject != self.me;
-            if allowed {
-                self.dial_for(&Peer::new(request.subject, request.addresses.iter().copied()));
-            }
-            return self.reply(inbound, Response::DialBack(allowed), true);
-        }
-        if request.subject != remote.key {
-            return self.reply(inbound, Response::Refused(Refusal::NotAllowed), true);
+            self.dial_for(&Peer::new(request.subject, one_machine(remote.address, &request.addresses)));
+            return self.reply(inbound, Response::DialBack(true), true);
         }
         let addresses = addresses_at(remote.address, &request.addresses);
         match self.somebody_else(context, remote) {
@@ -88,8 +90,42 @@ impl Overlay {
     }
 }
 
+/// The addresses that a peer at `teller` may tell us of, on the machine of the first of them: a server that passes a
+/// request on cannot have us knock at doors of our own network, nor at many.
+fn one_machine(teller: SocketAddr, named: &[SocketAddr]) -> Vec<SocketAddr> {
+    let teller = AddressGroup::of(&teller);
+    let mut tellable =
+        named.iter().copied().filter(|address| AddressGroup::of(address).may_be_told_to(&teller)).peekable();
+    let machine = tellable.peek().map(SocketAddr::ip);
+    tellable.filter(|address| Some(address.ip()) == machine).take(limits::PEER_ADDRESSES / 2).collect()
+}
+
 /// The address a peer is seen at, and those it names on the same machine.
 fn addresses_at(seen: SocketAddr, named: &[SocketAddr]) -> Vec<SocketAddr> {
     let same = named.iter().copied().filter(|other| other.ip() == seen.ip() && *other != seen);
     core::iter::once(seen).chain(same).take(limits::PEER_ADDRESSES / 2).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_server_cannot_send_us_into_our_own_network_nor_to_many() {
+        let teller = "8.8.8.8:1".parse().unwrap();
+        let named = addresses(&[
+            "127.0.0.1:22",
+            "192.168.0.1:80",
+            "9.9.9.9:1",
+            "9.9.9.9:2",
+            "9.9.9.9:3",
+            "7.7.7.7:1",
+        ]);
+        assert_eq!(one_machine(teller, &named), addresses(&["9.9.9.9:1", "9.9.9.9:2"]));
+        assert_eq!(one_machine(teller, &named[..2]), Vec::new());
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use starling_proto::ids::RecordKey;
 use starling_proto::limits as proto_limits;
-use starling_proto::message::{Matches, Prove, Query, Records, Response};
+use starling_proto::message::{Matches, Prove, Query, Records, Response, StoreOutcome};
 use starling_proto::record::{Record, RecordKind};
 
 use crate::holder::testing::{DAY, Desk, Maker, START, mailbox};
@@ -54,7 +54,8 @@ fn mail_comes_oldest_first_and_contacts_before_strangers() {
 #[test]
 fn a_tombstone_is_fetched_but_matches_nothing() {
     let mut desk = Desk::new();
-    desk.put(&Maker::directory(1).tombstone());
+    desk.put(&Maker::directory(1));
+    desk.put(&Maker::directory(1).sequence(2).tombstone());
     assert_eq!(fetch(&mut desk, &Maker::directory(1), 9).records.len(), 1);
     assert_eq!(query(&mut desk, &["alice"], 9), Matches::default());
 }
@@ -171,4 +172,15 @@ proptest! {
         prop_assert!(matches.records.len() <= usize::from(count));
         prop_assert!(Response::Matches(matches).to_frame().is_ok());
     }
+}
+
+#[test]
+fn a_deletion_of_what_is_not_held_shows_nothing_and_hides_nothing() {
+    let mut desk = Desk::new();
+    for publisher in 2..80 {
+        let refused = desk.put(&Maker::directory(publisher).sequence(u64::MAX).tombstone());
+        assert_eq!(refused, StoreOutcome::Invalid);
+    }
+    desk.put(&Maker::directory(1));
+    assert_eq!(fetch(&mut desk, &Maker::directory(1), 64).records.len(), 1);
 }

@@ -12,7 +12,7 @@ use starling_overlay::overlay::Overlay;
 use starling_proto::addr::Peer;
 use starling_proto::ids::RecordKey;
 use starling_proto::record::{Record, RecordKind};
-use starling_proto::time::{Now, Tick};
+use starling_proto::time::{Now, Span, Tick};
 
 use crate::config::Config;
 use crate::directory::{self, DirectoryError};
@@ -30,6 +30,9 @@ use crate::view::{Status, WhoAmI};
 
 /// Searches under way at once: a person types one, a script some; more wait for nobody.
 const SEARCHES: usize = 32;
+
+/// The wait after a stamp search that was cancelled: the shell has too much to do, or the machine was built anew.
+const STAMP_RETRY: Span = Span::from_secs(5);
 
 /// Whose wish an operation of the overlay is.
 #[derive(Debug)]
@@ -62,6 +65,8 @@ pub struct Core {
     searches: BTreeMap<CommandId, Search>,
     errands: BTreeMap<OpId, Errand>,
     stamp_job: Option<JobId>,
+    /// Not before this time is a stamp asked for again.
+    stamp_retry: Option<Tick>,
     may_not_renew: bool,
     next_id: u64,
     outputs: VecDeque<Output>,
@@ -97,6 +102,7 @@ impl Core {
             searches: BTreeMap::new(),
             errands: BTreeMap::new(),
             stamp_job: None,
+            stamp_retry: None,
             may_not_renew: false,
             next_id: 0,
             outputs: VecDeque::new(),
@@ -132,7 +138,7 @@ impl Core {
                 self.hand_to_overlay(context, overlay_io::Input::Answer { call, answer })?;
             }
             Input::Command { id, command } => self.command(context, id, command)?,
-            Input::JobDone { job, result } => self.job_done(job, &result),
+            Input::JobDone { job, result } => self.job_done(now, job, &result),
             Input::Timer => {
                 if self.overlay.next_timeout().is_some_and(|at| at <= now.tick) {
                     self.hand_to_overlay(context, overlay_io::Input::Timer)?;
@@ -151,7 +157,10 @@ impl Core {
     /// When [`Input::Timer`] is wanted; changes with every input.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Tick> {
-        [self.overlay.next_timeout(), self.publisher.next_timeout()].into_iter().flatten().min()
+        [self.overlay.next_timeout(), self.publisher.next_timeout(), self.stamp_retry]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Who this is.
@@ -256,11 +265,12 @@ impl Core {
         Ok(())
     }
 
-    fn job_done(&mut self, job: JobId, result: &JobResult) {
+    fn job_done(&mut self, now: Now, job: JobId, result: &JobResult) {
         if self.stamp_job == Some(job) {
             self.stamp_job = None;
-            if let JobResult::Stamp(stamp) = result {
-                self.publisher.set_stamp(*stamp);
+            match result {
+                JobResult::Stamp(stamp) => self.publisher.set_stamp(*stamp),
+                JobResult::Cancelled => self.stamp_retry = Some(now.tick.after(STAMP_RETRY)),
             }
         }
     }
@@ -300,7 +310,9 @@ impl Core {
 
     fn publish(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
         let now = context.now;
-        if self.publisher.lacks_stamp(now) && self.stamp_job.is_none() {
+        let may_ask = self.stamp_job.is_none() && self.stamp_retry.is_none_or(|at| at <= now.tick);
+        if self.publisher.lacks_stamp(now) && may_ask {
+            self.stamp_retry = None;
             let job = JobId(self.fresh_id());
             self.stamp_job = Some(job);
             let subject = StampSubject::Publisher(self.identity.publisher());
@@ -454,5 +466,54 @@ impl From<QueryError> for CommandError {
             message: message.into(),
             hint: "try: starling search chess garden".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng as _;
+    use starling_crypto::session::Vodozemac;
+    use starling_proto::identity::Name;
+    use starling_proto::time::UnixMillis;
+
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::memory::MemoryStore;
+
+    fn now(ms: u64) -> Now {
+        Now { tick: Tick::from_ms(ms), wall: UnixMillis::new(1_800_000_000_000 + ms) }
+    }
+
+    fn stamp_jobs(core: &mut Core) -> Vec<JobId> {
+        let mut jobs = Vec::new();
+        while let Some(output) = core.poll_output() {
+            if let Output::Job { job, .. } = output {
+                jobs.push(job);
+            }
+        }
+        jobs
+    }
+
+    #[test]
+    fn a_cancelled_stamp_is_asked_for_again_after_a_while() {
+        let (mut store, mut rng) = (MemoryStore::default(), ChaCha8Rng::seed_from_u64(1));
+        let profile = Profile::new(Name::new("Ada").unwrap());
+        Identity::create::<Vodozemac>(&mut store, &profile, now(0), &mut rng).unwrap();
+        let config = Config::of(&"test".parse().unwrap());
+        let mut core = Core::load(config, now(0), &mut rng, &mut store).unwrap();
+        let job = stamp_jobs(&mut core)[0];
+
+        let cancelled = Input::JobDone { job, result: JobResult::Cancelled };
+        core.handle(now(10), &mut rng, &mut store, cancelled).unwrap();
+        core.handle(now(11), &mut rng, &mut store, Input::Timer).unwrap();
+        assert!(stamp_jobs(&mut core).is_empty(), "not at once");
+        assert!(
+            core.next_timeout().is_some_and(|at| at <= now(5_010).tick),
+            "the time to ask again is known"
+        );
+        core.handle(now(5_010), &mut rng, &mut store, Input::Timer).unwrap();
+        assert_eq!(stamp_jobs(&mut core).len(), 1);
     }
 }

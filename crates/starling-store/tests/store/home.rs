@@ -207,6 +207,25 @@ fn the_passphrase_can_be_changed() {
 }
 
 #[test]
+fn what_is_on_disk_is_not_readable() {
+    let (home, mut database) = TestHome::new();
+    let secret = b"meet me at the lighthouse";
+    database.begin().unwrap();
+    database.write_slot(Slot::Profile, secret).unwrap();
+    database.commit().unwrap();
+    let in_a_file = |home: &TestHome| {
+        fs::read_dir(home.home().path()).unwrap().any(|file| {
+            let bytes = fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(secret.len()).any(|window| window == secret)
+        })
+    };
+    assert!(!in_a_file(&home), "while the log holds it");
+    database.close().unwrap();
+    assert!(!in_a_file(&home), "once it is in the database");
+    assert_eq!(home.open().unwrap().read_slot(Slot::Profile).unwrap().as_deref(), Some(secret.as_slice()));
+}
+
+#[test]
 fn the_key_is_not_shown() {
     let home = TestHome::empty();
     let database = set_up(&home.lock, None).unwrap();

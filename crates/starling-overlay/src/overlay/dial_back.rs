@@ -1,6 +1,7 @@
 //! Dialling for each other, so that everybody learns whether it can be reached.
 //!
-//! Whoever asks is dialled at the address it is seen at and nowhere else: a request cannot point us at a third party.
+//! Who asks itself is dialled at the address it is seen at and nowhere else. Who passes a request on must be a server that
+//! we know, and is believed as to the address: it can point us at one machine outside, some thirty times a minute.
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;

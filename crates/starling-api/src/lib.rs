@@ -8,6 +8,7 @@
 //! - [`server::ApiServer`]: listens, checks who calls, serves a [`backend::Backend`];
 //! - [`node::NodeBackend`]: a running node as such a backend;
 //! - [`client::Client`]: what all faces call, found through `api.json` ([`announce::Announcement`]);
+//! - [`request_id::RequestId`]: what makes a request safe to repeat;
 //! - [`types`]: the JSON of requests, answers, events and errors;
 //! - [`limits`]: every bound, with its reason.
 //!
@@ -65,6 +66,7 @@ pub mod backend;
 pub mod client;
 pub mod limits;
 pub mod node;
+pub mod request_id;
 pub mod server;
 pub mod token;
 pub mod types;

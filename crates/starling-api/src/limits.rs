@@ -29,8 +29,9 @@ pub const REQUEST_ID_BYTES: usize = 64;
 /// Bytes of an answer that is remembered for its request id. Answers to commands that change something are short; a
 /// longer one is an answer to a question, which may be asked twice.
 pub const REMEMBERED_BYTES: usize = 8 * 1024;
-/// Bytes of an answer that the client takes: whatever listens at the address, its memory stays bounded.
-pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of an answer that the client takes: whatever listens at the address, its memory stays bounded. The longest honest
+/// one has 500 messages of 8 KiB, each byte of a hostile one escaped as `\u00XX`: 25 MB.
+pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes of one line of the event stream that the client takes.
 pub const EVENT_BYTES: usize = 256 * 1024;
 /// Bytes of `api.json`.

@@ -11,8 +11,10 @@ use starling_proto::version::NetworkName;
 const SMALL_NETWORK_BITS: u8 = 4;
 
 /// How a core behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// The network that we are on.
+    pub network: NetworkName,
     /// The overlay's numbers.
     pub overlay: OverlayConfig,
     /// What a stamp must cost on this network.
@@ -27,6 +29,7 @@ impl Config {
     pub fn of(network: &NetworkName) -> Self {
         let cheap = StampPolicy::for_network(network, SMALL_NETWORK_BITS);
         Self {
+            network: network.clone(),
             overlay: OverlayConfig::default(),
             stamps: cheap.unwrap_or(StampPolicy::main()),
             disk: holder::limits::DISK,

@@ -140,7 +140,9 @@ pub fn read_entry(record: &Record) -> Option<Entry> {
     Some(Entry {
         account: entry.account,
         tag: tag(&entry.account),
+        publisher: body.publisher,
         sequence: body.sequence,
+        issued: body.issued,
         name: entry.name.as_str().into(),
         about: entry.about.as_str().into(),
         keywords: entry.keywords.iter().map(|word| word.as_str().into()).collect(),

@@ -13,7 +13,7 @@ use starling_crypto::session::{OlmAccount, SessionError};
 use starling_crypto::sign::SigningDomain;
 use starling_proto::DecodeError;
 use starling_proto::identity::{DeviceCert, DeviceCertBody, DeviceList, Signer};
-use starling_proto::ids::{AccountKey, DeviceKey, PublisherKey};
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, PublisherKey};
 use starling_proto::limits;
 use starling_proto::record::{Record, RecordBody, Stamp};
 use starling_proto::time::{Now, UnixSeconds};
@@ -204,6 +204,18 @@ impl Identity {
             chain.push(cert);
         }
         chain
+    }
+
+    /// The id of the message that somebody wanted sent under a name of their choice: the same name, the same id. Keyed
+    /// with the device's secret, so that nobody else can tell which id a name that they guess will have.
+    #[must_use]
+    pub fn message_id(&self, request: &str) -> MessageId {
+        let mut hasher = blake3::Hasher::new_derive_key("starling/1/message id of a request");
+        hasher.update(self.device.to_seed().expose());
+        hasher.update(request.as_bytes());
+        let mut id = [0; 16];
+        hasher.finalize_xof().fill(&mut id);
+        MessageId::new(id)
     }
 
     /// Signs what is due as a record of this device.

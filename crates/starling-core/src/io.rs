@@ -3,6 +3,7 @@
 //! The shell hands over [`Input`]s with the time and a random generator, commits, and then carries out the
 //! [`Output`]s. Nothing else passes between them.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -10,18 +11,25 @@ use core::net::SocketAddr;
 use starling_crypto::stamp::{StampPolicy, StampSubject};
 use starling_overlay::io::{CallError, ChannelBinding, InboundId, Remote};
 use starling_proto::addr::{JoinAddr, Peer};
-use starling_proto::ids::NodeKey;
+use starling_proto::content::MessageText;
+use starling_proto::ids::{AccountKey, MessageId, NodeKey};
+use starling_proto::invite::Invite;
 use starling_proto::message::{Hello, Mode, Request, Response};
 use starling_proto::record::Stamp;
 use starling_proto::time::{Month, Span};
 
-use crate::view::{Profile, SearchResults, Status, WhoAmI};
+use crate::storage::MessageState;
+use crate::view::{self, Profile, SearchResults, Status, WhoAmI};
 
 /// A request of ours on its way, and the machine that sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CallId {
     /// Sent by the overlay.
     Overlay(starling_overlay::io::CallId),
+    /// Sent by the machine of contacts; the number is its own.
+    Meet(u64),
+    /// Sent by the machine of talking; the number is its own.
+    Talk(u64),
 }
 
 /// A user's command that waits for its result; chosen by the shell.
@@ -111,8 +119,87 @@ pub enum Command {
         /// How many results.
         limit: usize,
     },
+    /// Everybody who is a contact, or asks to be one, or was asked.
+    Contacts,
+    /// Ask somebody to be a contact; accept them if they have asked.
+    AddContact {
+        /// Whom.
+        whom: Newcomer,
+        /// A few words that go with the request.
+        note: String,
+    },
+    /// Change how somebody stands to us.
+    Contact {
+        /// Whom: a petname, an account id, or the beginning of a contact's.
+        who: String,
+        /// What to change.
+        change: ContactChange,
+    },
+    /// The 60 digits to compare with a contact.
+    SafetyNumber {
+        /// With whom, as for [`Self::Contact`].
+        who: String,
+    },
+    /// Make an invite for one person.
+    Invite {
+        /// How long it is good; [`LONGEST_INVITE_LIFE`](crate::meeting::LONGEST_INVITE_LIFE) at most.
+        life: Span,
+        /// Where this node may be dialled, as the shell sees its sockets: the invite names it as a way into the network.
+        addresses: Vec<SocketAddr>,
+    },
+    /// Write a text to a contact.
+    Send {
+        /// To whom, as for [`Self::Contact`].
+        who: String,
+        /// What.
+        text: MessageText,
+        /// A name that the asker gives to this wish, 128 random bits or so: wanted again under the same name, the
+        /// message is sent once, also across restarts.
+        request: Option<String>,
+    },
+    /// The messages of a conversation. Those of others count as read now.
+    Messages {
+        /// With whom, as for [`Self::Contact`].
+        who: String,
+        /// Those before this one; the latest if absent.
+        before: Option<MessageId>,
+        /// How many at most.
+        limit: usize,
+        /// Only those that hold this text.
+        text: Option<String>,
+    },
+    /// Why has it not arrived: the steps of one message.
+    Trace(MessageId),
     /// Say goodbye: the process is about to end.
     SignOff,
+}
+
+/// Somebody who is to become a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Newcomer {
+    /// Somebody whose account id is known; asking costs the work of a stamp.
+    Account(AccountKey),
+    /// Somebody who has invited us; the invite also names ways into the network.
+    Invite(Box<Invite>),
+}
+
+/// A change of how somebody stands to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContactChange {
+    /// Accept their request.
+    Accept,
+    /// Decline their request; they are told.
+    Decline,
+    /// Forget them; messages stay.
+    Remove,
+    /// Call them something else, or by their own name again.
+    Rename(Option<String>),
+    /// Want nothing of them any more.
+    Block,
+    /// Take the block back.
+    Unblock,
+    /// Note whether the safety number was the same on both sides.
+    SetVerified(bool),
 }
 
 /// What a command gave.
@@ -132,6 +219,20 @@ pub enum CommandOutput {
     Profile(Profile),
     /// To [`Command::Search`].
     Search(SearchResults),
+    /// To [`Command::Contacts`].
+    Contacts(Vec<view::Contact>),
+    /// To [`Command::AddContact`] and [`Command::Contact`]: how they stand now, or stood before they were forgotten.
+    Contact(view::Contact),
+    /// To [`Command::SafetyNumber`].
+    SafetyNumber(view::SafetyNumber),
+    /// To [`Command::Invite`].
+    Invite(Box<Invite>),
+    /// To [`Command::Send`]: it is in the outbox, on disk.
+    Sent(view::Message),
+    /// To [`Command::Messages`], oldest first.
+    Messages(Vec<view::Message>),
+    /// To [`Command::Trace`].
+    Trace(view::Trace),
     /// To [`Command::SignOff`]: everything that was to be said has been handed to the shell.
     SignedOff,
 }
@@ -263,6 +364,61 @@ pub enum Event {
     PeerUp(NodeKey),
     /// A peer's last connection ended.
     PeerDown(NodeKey),
+    /// Somebody asks to be a contact.
+    ContactRequest {
+        /// Who.
+        account: AccountKey,
+        /// What they call themselves; anybody may choose any name.
+        name: String,
+        /// What they say.
+        note: String,
+    },
+    /// Both agree now.
+    ContactAccepted {
+        /// Who.
+        account: AccountKey,
+        /// What to call them.
+        name: String,
+    },
+    /// They do not want to be a contact.
+    ContactDeclined {
+        /// Who.
+        account: AccountKey,
+    },
+    /// Our request lies where they will find it.
+    RequestStored {
+        /// Whom we asked.
+        account: AccountKey,
+        /// How many peers keep it.
+        holders: usize,
+    },
+    /// A contact's devices have changed.
+    DevicesChanged {
+        /// Whose.
+        account: AccountKey,
+        /// How many are new.
+        added: usize,
+        /// Whether the account began anew from its recovery phrase, without regard for the devices that were known.
+        reset: bool,
+    },
+    /// Somebody appears different.
+    Presence {
+        /// Who.
+        account: AccountKey,
+        /// How.
+        presence: view::Presence,
+    },
+    /// A message has come.
+    Message(view::Message),
+    /// A message of ours has come further.
+    MessageState {
+        /// Which.
+        id: MessageId,
+        /// With whom.
+        conversation: AccountKey,
+        /// How far.
+        state: MessageState,
+    },
     /// The user should know.
     Warning {
         /// For programs.
@@ -282,4 +438,8 @@ pub enum WarningCode {
     Directory,
     /// No peer answers.
     Alone,
+    /// The disk is full: nothing is taken for others, and nothing of our own can be written.
+    DiskFull,
+    /// So much waits to be sent that something had to be left out.
+    OutboxFull,
 }

@@ -2,7 +2,8 @@
 //!
 //! A publication says what is to lie under a key. The machine turns it into a record when it is due, notes where the
 //! record came to lie, and tries again: soon while too few hold it, else after the refresh period. What is no longer
-//! wanted is deleted by a tombstone, which is refreshed like a record until the last copy has ended.
+//! wanted is deleted by a tombstone, which is refreshed like a record until the last copy has ended: by a clock that
+//! others confirm, or because the copies' whole life has run before our eyes. A clock that jumps ends nothing.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -43,6 +44,8 @@ struct Publication {
     due: Tick,
     /// When the copies that holders have end.
     expires: UnixSeconds,
+    /// Since when this process has watched it in its present form.
+    since: Tick,
     retry: Span,
     in_flight: bool,
     /// Whether it changed while a placement was under way.
@@ -59,6 +62,7 @@ impl Publication {
             sequence: 0,
             due,
             expires: UnixSeconds::default(),
+            since: due,
             retry: FIRST_RETRY,
             in_flight: false,
             overtaken: false,
@@ -70,9 +74,17 @@ impl Publication {
     fn renew(&mut self, payload_hash: Option<[u8; 32]>, now: Now) {
         self.payload_hash = payload_hash;
         self.due = now.tick;
+        self.since = now.tick;
         self.retry = FIRST_RETRY;
         self.overtaken = self.in_flight;
         self.placed = false;
+    }
+
+    /// Whether it is a deletion of which no copy is left that it could delete.
+    fn is_over(&self, kind: RecordKind, now: Now, clock_confirmed: bool) -> bool {
+        let watched = now.tick.since(self.since) >= deletion_life(kind);
+        let over = watched || (clock_confirmed && self.expires <= now.seconds());
+        self.payload_hash.is_none() && !self.in_flight && over
     }
 
     /// Whether it can leave now.
@@ -103,6 +115,11 @@ const fn refresh_period(kind: RecordKind) -> Span {
         // Contacts re-read account records daily and look for a locator whenever a device is away.
         _ => Span::from_hours(22),
     }
+}
+
+/// After this long no copy of what was published before is believed any more.
+const fn deletion_life(kind: RecordKind) -> Span {
+    Span::from_secs(kind.longest_life().as_secs().saturating_add(limits::CLOCK_SLACK.as_secs()))
 }
 
 fn stamp_from_wire(stamp: &wire::Stamp) -> Option<Stamp> {
@@ -164,6 +181,7 @@ impl Publisher {
                 sequence: row.sequence,
                 expires: UnixSeconds::new(row.expires_s),
                 placed: row.placed,
+                since: now.tick,
                 ..Publication::new(hash, now.tick.after(wait))
             };
             publisher.publications.insert((kind, RecordKey::from_slice(&row.key).ok()?), publication);
@@ -206,6 +224,8 @@ impl Publisher {
         for (_, publication) in self.publications.iter_mut().filter(|(place, _)| unnamed(place)) {
             if publication.payload_hash.is_some() {
                 publication.payload = None;
+                // Copies are believed for so long after their date, so the deletion must be as well.
+                publication.expires = publication.expires.after(limits::CLOCK_SLACK);
                 publication.renew(None, now);
                 self.changed = true;
             }
@@ -223,6 +243,12 @@ impl Publisher {
             self.changed = true;
         }
         publication.payload = Some(wish.payload);
+    }
+
+    /// Publishes nothing of `kind` any more and deletes nothing: what holders have can no longer be signed.
+    pub fn abandon(&mut self, kind: RecordKind) {
+        self.publications.retain(|(of, _), _| *of != kind);
+        self.changed = true;
     }
 
     /// The stamp that this month's records bear.
@@ -244,13 +270,16 @@ impl Publisher {
             && self.publications.iter().any(|((kind, _), p)| kind.needs_stamp() && p.is_due(now))
     }
 
-    /// The next things to sign and store. Ends what nobody holds any more.
-    pub fn due(&mut self, now: Now) -> Vec<Due> {
-        let ended = |p: &Publication| p.payload_hash.is_none() && p.expires <= now.seconds() && !p.in_flight;
+    /// Ends deletions of what nobody holds any more; to be asked now and then. `clock_confirmed` says whether other
+    /// peers have our wall time: a deletion that is forgotten too soon lets copies come back.
+    pub fn forget_ended(&mut self, now: Now, clock_confirmed: bool) {
         let before = self.publications.len();
-        self.publications.retain(|_, publication| !ended(publication));
+        self.publications.retain(|(kind, _), publication| !publication.is_over(*kind, now, clock_confirmed));
         self.changed |= self.publications.len() != before;
+    }
 
+    /// The next things to sign and store.
+    pub fn due(&mut self, now: Now) -> Vec<Due> {
         let stamped = self.stamp(now).is_some();
         self.held_up = !stamped;
         let running = self.publications.values().filter(|p| p.in_flight).count();
@@ -402,10 +431,71 @@ mod tests {
         publisher.want(RecordKind::Locator, [wish(OTHER, b"b")], now(5));
         let due = publisher.due(now(5));
         assert_eq!((due.len(), due[0].key, due[0].payload.as_ref()), (1, KEY, None));
-        assert_eq!(due[0].expires, first[0].expires);
+        assert_eq!(due[0].expires, first[0].expires.after(limits::CLOCK_SLACK), "longer than any copy");
         place(&mut publisher, KEY, 20, now(6));
-        publisher.due(now(40 * 24 * 3600));
+        publisher.forget_ended(now(first[0].expires.get() - 1_000_000), true);
+        assert_eq!(publisher.publications.len(), 2, "copies count for another day");
+        publisher.forget_ended(now(due[0].expires.get() - 1_000_000), true);
         assert_eq!(publisher.publications.len(), 1);
+    }
+
+    /// A deletion that has been placed at second 6.
+    fn deleting() -> Publisher {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"a")], now(0));
+        publisher.due(now(0));
+        place(&mut publisher, KEY, 20, now(1));
+        publisher.want(RecordKind::Locator, [], now(5));
+        publisher.due(now(5));
+        place(&mut publisher, KEY, 20, now(6));
+        publisher
+    }
+
+    const YEAR: u64 = 365 * 24 * 3600;
+
+    #[test]
+    fn clk_02_a_clock_that_jumps_forward_forgets_no_deletion() {
+        let mut publisher = deleting();
+        let jumped = Now { wall: now(YEAR).wall, ..now(7) };
+        publisher.forget_ended(jumped, false);
+        assert!(publisher.due(jumped).is_empty(), "running time says when it is due again");
+        let corrected = now(24 * 3600 * 2);
+        publisher.forget_ended(corrected, true);
+        let due = publisher.due(corrected);
+        assert_eq!((due.len(), due[0].key, due[0].payload.as_ref()), (1, KEY, None), "still deleted");
+    }
+
+    #[test]
+    fn clk_02_a_restart_with_a_wrong_clock_forgets_no_deletion() {
+        let bytes = deleting().take_changed(now(7)).unwrap();
+        let jumped = Now { wall: now(YEAR).wall, ..now(0) };
+        let mut again = Publisher::load(&bytes, jumped).unwrap();
+        again.forget_ended(jumped, false);
+        assert_eq!(again.publications.len(), 1);
+        again.forget_ended(now(YEAR), true);
+        assert!(again.publications.is_empty() && again.take_changed(now(YEAR)).is_some());
+    }
+
+    #[test]
+    fn where_nobody_confirms_the_clock_a_deletion_ends_by_running_time() {
+        let mut publisher = deleting();
+        let life = deletion_life(RecordKind::Locator);
+        let wrong = |tick: Tick| Now { tick, wall: UnixMillis::new(0) };
+        let watched = now(5).tick.after(life);
+        publisher.forget_ended(wrong(Tick::from_ms(watched.as_ms() - 1)), false);
+        assert_eq!(publisher.publications.len(), 1);
+        publisher.forget_ended(wrong(watched), false);
+        assert!(publisher.publications.is_empty());
+    }
+
+    #[test]
+    fn what_is_wanted_or_under_way_is_never_forgotten() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"a"), wish(OTHER, b"b")], now(0));
+        publisher.due(now(0));
+        publisher.want(RecordKind::Locator, [wish(OTHER, b"b")], now(1));
+        publisher.forget_ended(now(YEAR), true);
+        assert_eq!(publisher.publications.len(), 2);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use starling_proto::ids::{AccountKey, RecordKey};
+use starling_proto::ids::{AccountKey, PublisherKey, RecordKey};
 use starling_proto::limits;
+use starling_proto::time::UnixSeconds;
 
 use crate::display;
 use crate::view::{SearchHit, SearchResults};
@@ -19,8 +20,13 @@ pub struct Entry {
     pub account: AccountKey,
     /// The short key tag.
     pub tag: String,
-    /// The publisher's count: of two entries of one account the higher counts.
+    /// Which of their devices says so.
+    pub publisher: PublisherKey,
+    /// The device's own count: of its entries the highest counts. Those of two devices have nothing in common.
     pub sequence: u64,
+    /// When it was made, by the device's clock; at most [`limits::CLOCK_SLACK`] ahead of ours, or it was not verified. Of
+    /// the entries of several devices of one account the latest counts.
+    pub issued: UnixSeconds,
     /// The name.
     pub name: String,
     /// The about text.
@@ -34,6 +40,14 @@ impl Entry {
     #[must_use]
     pub fn words(&self) -> Vec<Word> {
         entry_words(&self.name, &self.about, &self.keywords)
+    }
+
+    /// Whether this comes in place of what the same device said. Two entries of one count are a broken device's; which
+    /// of them counts must still not depend on who answered first.
+    fn replaces(&self, other: &Self) -> bool {
+        let order = |entry: &Self| (entry.sequence, entry.issued);
+        let text = |entry: &Self| (entry.name.clone(), entry.about.clone(), entry.keywords.clone());
+        order(self).cmp(&order(other)).then_with(|| text(self).cmp(&text(other))).is_gt()
     }
 }
 
@@ -96,7 +110,9 @@ pub struct Search {
     query: Query,
     limit: usize,
     waiting: usize,
-    found: BTreeMap<AccountKey, Entry>,
+    /// What each device of each account says. The choice between them comes last: it must not depend on the order of
+    /// the answers.
+    found: BTreeMap<AccountKey, BTreeMap<PublisherKey, Entry>>,
     left_out: u32,
     holders: usize,
 }
@@ -117,9 +133,9 @@ impl Search {
         holders: usize,
     ) -> bool {
         for entry in entries {
-            let newer = self.found.get(&entry.account).is_none_or(|known| known.sequence < entry.sequence);
-            if newer {
-                self.found.insert(entry.account, entry);
+            let devices = self.found.entry(entry.account).or_default();
+            if devices.get(&entry.publisher).is_none_or(|known| entry.replaces(known)) {
+                devices.insert(entry.publisher, entry);
             }
         }
         // The same entries are left out under every word, so the greatest number is nearer to the truth than the sum.
@@ -143,6 +159,7 @@ impl Search {
         let mut hits: Vec<SearchHit> = self
             .found
             .values()
+            .filter_map(latest)
             .filter(|entry| entry.account != *me)
             .map(|entry| hit(entry, &folded, contacts))
             .filter(|hit| hit.matched > 0)
@@ -156,6 +173,13 @@ impl Search {
             asked_holders: self.holders,
         }
     }
+}
+
+/// What counts of what the devices of an account say: the latest, not the highest count, with which a device could hold
+/// its place for ever. Whether a device still belongs to the account stands in the account's record, which is not asked
+/// here: one that was removed can be the latest until its entry ends, or for as long as it goes on publishing.
+fn latest(devices: &BTreeMap<PublisherKey, Entry>) -> Option<&Entry> {
+    devices.values().max_by_key(|entry| (entry.issued, entry.publisher))
 }
 
 fn hit(entry: &Entry, folded: &[String], contacts: &BTreeMap<AccountKey, String>) -> SearchHit {
@@ -184,7 +208,9 @@ mod tests {
         Entry {
             account: AccountKey::new([account; 32]),
             tag: "tag".into(),
+            publisher: PublisherKey::new([account; 32]),
             sequence: 1,
+            issued: UnixSeconds::new(1),
             name: name.into(),
             about: about.into(),
             keywords: Vec::new(),
@@ -226,6 +252,46 @@ mod tests {
         let newer = Entry { sequence: 2, ..entry(1, "Alice", "new") };
         search.answered([newer, entry(1, "Alice", "old")], 0, 1);
         assert_eq!(search.results(&BTreeMap::new(), &ME).results[0].about, "new");
+    }
+
+    /// The about text that is shown for account 1, whatever the order of the answers.
+    fn shown(entries: &[Entry]) -> String {
+        let about = |entries: Vec<Entry>| {
+            let mut search = Search::new(query(&["alice"]), 10);
+            search.answered(entries, 0, 1);
+            search.results(&BTreeMap::new(), &ME).results[0].about.clone()
+        };
+        let first = about(entries.to_vec());
+        for turn in 1..entries.len() {
+            let mut turned = entries.to_vec();
+            turned.rotate_left(turn);
+            assert_eq!(about(turned), first);
+        }
+        assert_eq!(about(entries.iter().rev().cloned().collect()), first);
+        first
+    }
+
+    fn said(device: u8, sequence: u64, issued: u64, about: &str) -> Entry {
+        let (publisher, issued) = (PublisherKey::new([device; 32]), UnixSeconds::new(issued));
+        Entry { publisher, sequence, issued, ..entry(1, "Alice", about) }
+    }
+
+    #[test]
+    fn a_high_count_of_one_device_does_not_silence_another() {
+        assert_eq!(shown(&[said(9, u64::MAX, 10, "lost phone"), said(2, 7, 11, "new phone")]), "new phone");
+    }
+
+    #[test]
+    fn of_one_device_the_count_decides() {
+        assert_eq!(shown(&[said(2, 1, 90, "old"), said(2, 2, 10, "new")]), "new", "its clock went back");
+    }
+
+    #[test]
+    fn counts_and_dates_that_contradict_each_other_still_give_one_answer() {
+        let entries = [said(2, 1, 90, "a"), said(2, 2, 10, "b"), said(3, 1, 50, "c")];
+        assert_eq!(shown(&entries), "c");
+        assert_eq!(shown(&[said(2, 1, 10, "a"), said(3, 1, 10, "b"), said(4, 1, 10, "c")]), "c");
+        assert_eq!(shown(&[said(2, 1, 10, "a"), said(2, 1, 10, "b")]), "b");
     }
 
     #[test]

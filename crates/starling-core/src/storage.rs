@@ -383,6 +383,6 @@ impl<T> TalkStore for T where
 }
 
 /// Everything the core keeps.
-pub trait CoreStore: OverlayStore + SlotStore {}
+pub trait CoreStore: OverlayStore + TalkStore {}
 
-impl<T: OverlayStore + SlotStore + ?Sized> CoreStore for T {}
+impl<T: OverlayStore + TalkStore + ?Sized> CoreStore for T {}

@@ -3,9 +3,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use starling_proto::ids::{AccountKey, DeviceKey, NodeKey};
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey};
+use starling_proto::time::{UnixMillis, UnixSeconds};
 
 use crate::publisher::Progress;
+
+pub use crate::storage::{ContactState, MessageState};
+pub use crate::talking::presence::PresenceView as Presence;
+pub use crate::talking::trace::{Step, TraceStep};
+pub use starling_crypto::safety::SafetyNumber as SafetyDigits;
+pub use starling_proto::content::PresenceStatus;
 
 /// Answer to `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +21,21 @@ pub struct Status {
     pub overlay: starling_overlay::overlay::Status,
     /// Our own directory entries: how many are to be placed, how many are.
     pub entries: Progress,
+    /// People by how they stand.
+    pub contacts: ContactCounts,
+    /// Messages, receipts and requests that wait to be sent or confirmed.
+    pub queued: usize,
+}
+
+/// People by how they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ContactCounts {
+    /// Both agreed.
+    pub accepted: usize,
+    /// They ask; the user has not answered.
+    pub incoming: usize,
+    /// We asked; they have not answered.
+    pub requested: usize,
 }
 
 /// Answer to `whoami`.
@@ -74,4 +96,70 @@ pub struct SearchHit {
     pub contact: bool,
     /// Whether the name can be mistaken for a contact's, who is somebody else.
     pub look_alike: bool,
+}
+
+/// Somebody we know, asked, or were asked by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Who.
+    pub account: AccountKey,
+    /// What they call themselves; anybody may choose any name.
+    pub name: String,
+    /// What we call them.
+    pub petname: Option<String>,
+    /// The short key tag.
+    pub tag: String,
+    /// How they stand.
+    pub state: ContactState,
+    /// What they said when they asked.
+    pub note: String,
+    /// Whether the safety number has been compared.
+    pub verified: bool,
+    /// When we came to know of them.
+    pub added: UnixSeconds,
+    /// How they appear now; offline where they are no accepted contact.
+    pub presence: Presence,
+    /// When one of their devices was last connected.
+    pub last_seen: Option<UnixSeconds>,
+    /// Devices on their newest list that we know.
+    pub devices: usize,
+}
+
+/// The digits that two people compare to know that nobody stands between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SafetyNumber {
+    /// With whom.
+    pub contact: Contact,
+    /// The digits.
+    pub digits: SafetyDigits,
+}
+
+/// A message of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Which.
+    pub id: MessageId,
+    /// With whom the conversation is.
+    pub conversation: AccountKey,
+    /// Who wrote it: that account, or our own.
+    pub from: AccountKey,
+    /// Whether it is ours.
+    pub mine: bool,
+    /// The text, as it was written: whoever shows it makes it safe.
+    pub text: String,
+    /// By the author's clock.
+    pub sent_at: UnixMillis,
+    /// By ours; for our own, when it was written down.
+    pub received_at: UnixMillis,
+    /// How far it has come.
+    pub state: MessageState,
+}
+
+/// The steps of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The message.
+    pub message: Message,
+    /// What happened to it, oldest first.
+    pub steps: Vec<TraceStep>,
 }

@@ -13,6 +13,9 @@ pub const CONNECTIONS: usize = 512;
 pub const INCOMING: usize = 384;
 /// Incoming connections of one address group: a household behind one address, not a botnet in one network.
 pub const INCOMING_PER_GROUP: usize = 16;
+/// Incoming connections of one wider network, an IPv4 /16 or an IPv6 /32: a quarter of [`INCOMING`], so that who rents
+/// many small networks of one provider does not take every seat, and a provider's customers still find theirs.
+pub const INCOMING_PER_NETWORK: usize = 96;
 /// Incoming connections of one node key: one in use and one that its owner has just lost. The oldest is closed.
 pub const INCOMING_PER_KEY: usize = 2;
 /// Incoming handshakes under way: each costs a signature and about 30 KiB before we know who it is. More are ignored;
@@ -76,7 +79,12 @@ pub const IDLE_SWEEP: Duration = Duration::from_secs(10);
 pub const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause.
 pub const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Tries to rebuild the core from the database before the node gives up.
+/// While the disk is full, the first wait before it is tried whether there is room again; it doubles up to
+/// [`TRIAL_MAX`]. A trial writes 1 MiB where there is room, and tells everything that waits to go on.
+pub const TRIAL_MIN: Duration = Duration::from_secs(1);
+/// The longest wait: as long as people will look on after they have made room.
+pub const TRIAL_MAX: Duration = Duration::from_secs(30);
+/// Tries to rebuild the core from the database before the node gives up. Those that fail for a full disk do not count.
 pub const REBUILDS: u32 = 5;
 /// For the goodbyes to leave when the node ends.
 pub const GOODBYE_TIME: Duration = Duration::from_secs(2);
@@ -90,6 +98,7 @@ pub struct Limits {
     pub connections: usize,
     pub incoming: usize,
     pub incoming_per_group: usize,
+    pub incoming_per_network: usize,
     pub incoming_per_key: usize,
     pub handshakes: usize,
     pub handshake_time: Duration,
@@ -108,6 +117,7 @@ impl Default for Limits {
             connections: CONNECTIONS,
             incoming: INCOMING,
             incoming_per_group: INCOMING_PER_GROUP,
+            incoming_per_network: INCOMING_PER_NETWORK,
             incoming_per_key: INCOMING_PER_KEY,
             handshakes: HANDSHAKES,
             handshake_time: HANDSHAKE_TIME,

@@ -6,12 +6,13 @@ use starling_core::config::Config;
 use starling_core::identity::IdentityError;
 use starling_core::io::{Input, Output};
 use starling_core::storage::{CoreStore, StorageError};
+use starling_crypto::session::Vodozemac;
 use starling_proto::time::{Now, Tick};
 use starling_store::Database;
 
 use crate::driver::{Disk, Machine};
 
-impl Machine for Core {
+impl Machine for Core<Vodozemac> {
     type Config = Config;
     type LoadError = IdentityError;
 
@@ -21,7 +22,7 @@ impl Machine for Core {
         rng: &mut dyn CryptoRng,
         store: &mut dyn CoreStore,
     ) -> Result<Self, IdentityError> {
-        Self::load(*config, now, rng, store)
+        Self::load(config.clone(), now, rng, store)
     }
 
     fn handle(
@@ -32,6 +33,10 @@ impl Machine for Core {
         input: Input,
     ) -> Result<(), StorageError> {
         self.handle(now, rng, store, input)
+    }
+
+    fn disk_full(&mut self, full: bool) {
+        self.set_disk_full(full);
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -58,5 +63,9 @@ impl Disk for Database {
 
     fn rollback(&mut self) -> Result<(), StorageError> {
         Ok(self.rollback()?)
+    }
+
+    fn has_room(&mut self) -> Result<bool, StorageError> {
+        Ok(self.has_room()?)
     }
 }

@@ -14,7 +14,7 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
-use starling_core::io::{Command, CommandOutput, ErrorCode, Event};
+use starling_core::io::{Command, CommandOutput, ErrorCode, Event, WarningCode};
 use starling_core::view::SearchResults;
 use starling_node::{EndReason, limits::Limits};
 use starling_overlay::io::CallError;
@@ -53,18 +53,25 @@ async fn a_node_that_nobody_holds_hangs_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dsk_01_a_full_disk_is_told_and_work_goes_on_when_there_is_room() {
-    let (a, b) = (TestNode::start(1).await, TestNode::start(2).await);
+    let (mut a, b) = (TestNode::start(1).await, TestNode::start(2).await);
     assert!(a.ping(b.address()).await);
     a.control.disk_full.store(true, Ordering::Relaxed);
     let error = within(a.handle.command(SET_PROFILE)).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Storage);
     assert!(error.message.contains("disk is full"), "{error}");
+    a.wait_until(|event| matches!(event, Event::Warning { code: WarningCode::DiskFull, .. })).await;
     assert!(a.ping(b.address()).await, "what needs no disk goes on, over the same connection");
     assert!(b.ping(a.address()).await);
     a.control.disk_full.store(false, Ordering::Relaxed);
     assert!(matches!(within(a.handle.command(SET_PROFILE)).await, Ok(CommandOutput::Profile(_))));
     let ups = a.control.hellos.lock().unwrap().len();
     assert_eq!(ups, 2, "once for the connection, and once more for the core that was rebuilt");
+    within(async {
+        while *a.control.told_full.lock().unwrap() != [true, false] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,29 +10,13 @@
     reason = "a test fails by panicking, and computes small known numbers"
 )]
 
+#[path = "support/captured.rs"]
+mod captured;
 mod support;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
+use captured::Captured;
 use starling_core::io::{Command, Event};
-use starling_node::transport::log_target_is_ours;
 use support::{TestNode, bare, within};
-use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Everything that could tell who or where a node is.
 fn marks(node: &TestNode) -> Vec<String> {
@@ -52,14 +36,7 @@ fn marks(node: &TestNode) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_line_of_a_whole_session_tells_who_or_where() {
-    let captured = Captured::default();
-    let writer = captured.clone();
-    let ours = filter_fn(|metadata| log_target_is_ours(metadata.target()));
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .with_filter(LevelFilter::DEBUG.and(ours));
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).unwrap();
+    let captured = Captured::install();
 
     let (mut a, b) = (TestNode::start(1).await, TestNode::start(2).await);
     assert!(a.ping(b.address()).await);
@@ -82,7 +59,7 @@ async fn no_line_of_a_whole_session_tells_who_or_where() {
     a.wait_for(&Event::PeerDown(key)).await;
     within(a.handle.shutdown()).await;
 
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let log = captured.text();
     for expected in ["the node runs", "a connection is up", "a dial failed", "the node has ended"] {
         assert!(log.contains(expected), "the test must see the log: no {expected:?} in\n{log}");
     }

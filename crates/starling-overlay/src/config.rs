@@ -122,6 +122,9 @@ pub struct ServiceConfig {
     pub groups: usize,
     /// Peers dialled for others, for each minute: a dial is ten times larger than the request for it.
     pub dial_backs_per_min: u32,
+    /// The share of these that one address group may have, while less than half are spent; after that one. A third: in a
+    /// network of two servers each passes on to the other what its clients ask.
+    pub dial_backs_per_group: u32,
     /// Operations at work at once.
     pub operations: usize,
     /// Commands that wait for an operation to end.
@@ -196,6 +199,7 @@ impl Default for ServiceConfig {
             refill_per_s: 200,
             groups: 1024,
             dial_backs_per_min: 30,
+            dial_backs_per_group: 10,
             operations: 32,
             waiting: 4096,
             liars: 256,

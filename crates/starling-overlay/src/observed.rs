@@ -3,16 +3,15 @@
 //! Each peer tells us the address at which it sees us. One of them may lie, in order to point the whole network at a
 //! victim; several unrelated ones rarely agree on the same lie.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use starling_proto::addr::is_dialable;
-use starling_proto::ids::NodeKey;
 
 use crate::group::AddressGroup;
 
-/// Peers whose word is kept: the latest ones, since addresses change.
+/// Groups of peers whose word is kept in each scope: the latest ones, since addresses change.
 const VOTES: usize = 32;
 /// Groups of peers that must agree on a public address.
 const PUBLIC_QUORUM: usize = 2;
@@ -22,16 +21,14 @@ const ANNOUNCED: usize = 3;
 /// What peers say about our address.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    votes: BTreeMap<NodeKey, Vote>,
-    order: VecDeque<NodeKey>,
+    votes: BTreeMap<Scope, Votes>,
     announced: Vec<SocketAddr>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Vote {
-    voter: AddressGroup,
-    address: SocketAddr,
-}
+/// The latest word of each address group, the oldest first. Keys cost nothing: however many of them one group has, it has
+/// one voice, and takes one place.
+#[derive(Debug, Clone, Default)]
+struct Votes(VecDeque<(AddressGroup, SocketAddr)>);
 
 /// Addresses of one scope and family compete with each other; those of different ones stand side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,23 +40,15 @@ enum Scope {
 }
 
 impl Observed {
-    /// Notes that `peer`, seen at `at`, sees us at `address`. Returns the addresses that are announced now and were not
+    /// Notes that a peer seen at `at` sees us at `address`. Returns the addresses that are announced now and were not
     /// before.
-    pub fn vote(&mut self, peer: NodeKey, at: &SocketAddr, address: SocketAddr) -> Vec<SocketAddr> {
+    pub fn vote(&mut self, at: &SocketAddr, address: SocketAddr) -> Vec<SocketAddr> {
         let voter = AddressGroup::of(at);
         // Somebody far away cannot know what we are called on our own link.
         if !is_dialable(&address) || !AddressGroup::of(&address).may_be_told_to(&voter) {
             return Vec::new();
         }
-        if self.votes.insert(peer, Vote { voter, address }).is_some() {
-            self.order.retain(|other| *other != peer);
-        }
-        self.order.push_back(peer);
-        if self.order.len() > VOTES
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.votes.remove(&oldest);
-        }
+        self.votes.entry(Scope::of(&address)).or_default().note(voter, address);
         let counted = self.count();
         let before = core::mem::replace(&mut self.announced, counted);
         self.announced.iter().copied().filter(|address| !before.contains(address)).collect()
@@ -78,12 +67,33 @@ impl Observed {
     }
 
     fn count(&self) -> Vec<SocketAddr> {
-        let mut scopes: BTreeMap<Scope, BTreeMap<SocketAddr, BTreeSet<AddressGroup>>> = BTreeMap::new();
-        for vote in self.votes.values() {
-            let addresses = scopes.entry(Scope::of(&vote.address)).or_default();
-            addresses.entry(vote.address).or_default().insert(vote.voter);
+        self.votes.iter().filter_map(|(scope, votes)| votes.winner(*scope)).take(ANNOUNCED).collect()
+    }
+}
+
+impl Votes {
+    fn note(&mut self, voter: AddressGroup, address: SocketAddr) {
+        self.0.retain(|(other, _)| *other != voter);
+        if self.0.len() >= VOTES {
+            self.0.pop_front();
         }
-        scopes.iter().filter_map(|(scope, addresses)| winner(*scope, addresses)).take(ANNOUNCED).collect()
+        self.0.push_back((voter, address));
+    }
+
+    /// The address with more than half of all voting groups behind it. A public one needs two; on a link or a machine
+    /// there may be only one other peer, and nobody beyond can be pointed at.
+    fn winner(&self, scope: Scope) -> Option<SocketAddr> {
+        let quorum = match scope {
+            Scope::PublicV4 | Scope::PublicV6 => PUBLIC_QUORUM,
+            Scope::Local | Scope::Loopback => 1,
+        };
+        let mut counts: BTreeMap<SocketAddr, usize> = BTreeMap::new();
+        for (_, address) in &self.0 {
+            let count = counts.entry(*address).or_default();
+            *count = count.saturating_add(1);
+        }
+        let wins = |count: usize| count >= quorum && count.saturating_mul(2) > self.0.len();
+        counts.into_iter().find(|(_, count)| wins(*count)).map(|(address, _)| address)
     }
 }
 
@@ -98,18 +108,6 @@ impl Scope {
     }
 }
 
-/// The address with more than half of all voting groups behind it. A public one needs two; on a link or a machine
-/// there may be only one other peer, and nobody beyond can be pointed at.
-fn winner(scope: Scope, addresses: &BTreeMap<SocketAddr, BTreeSet<AddressGroup>>) -> Option<SocketAddr> {
-    let quorum = match scope {
-        Scope::PublicV4 | Scope::PublicV6 => PUBLIC_QUORUM,
-        Scope::Local | Scope::Loopback => 1,
-    };
-    let all: usize = addresses.values().map(BTreeSet::len).fold(0, usize::saturating_add);
-    let mut winners = addresses.iter().filter(|(_, groups)| groups.len().saturating_mul(2) > all);
-    winners.next().filter(|(_, groups)| groups.len() >= quorum).map(|(address, _)| *address)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,16 +116,16 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn vote(observed: &mut Observed, n: u8, at: &str, seen: &str) -> Vec<SocketAddr> {
-        observed.vote(NodeKey::new([n; 32]), &address(at), address(seen))
+    fn vote(observed: &mut Observed, at: &str, seen: &str) -> Vec<SocketAddr> {
+        observed.vote(&address(at), address(seen))
     }
 
     #[test]
     fn one_voice_does_not_make_a_public_address() {
         let mut observed = Observed::default();
-        assert!(vote(&mut observed, 1, "8.8.8.8:1", "9.9.9.9:4040").is_empty());
-        assert!(vote(&mut observed, 2, "8.8.8.9:1", "9.9.9.9:4040").is_empty(), "the same group twice");
-        assert_eq!(vote(&mut observed, 3, "7.7.7.7:1", "9.9.9.9:4040"), [address("9.9.9.9:4040")]);
+        assert!(vote(&mut observed, "8.8.8.8:1", "9.9.9.9:4040").is_empty());
+        assert!(vote(&mut observed, "8.8.8.9:1", "9.9.9.9:4040").is_empty(), "the same group twice");
+        assert_eq!(vote(&mut observed, "7.7.7.7:1", "9.9.9.9:4040"), [address("9.9.9.9:4040")]);
         assert!(observed.is_own_group(&AddressGroup::of(&address("9.9.9.1:7"))));
     }
 
@@ -135,28 +133,28 @@ mod tests {
     fn liars_in_the_minority_are_not_heard() {
         let mut observed = Observed::default();
         for n in 1..=5 {
-            vote(&mut observed, n, &format!("{n}.8.8.8:1"), "9.9.9.9:4040");
+            vote(&mut observed, &format!("{n}.8.8.8:1"), "9.9.9.9:4040");
         }
         for n in 11..=14 {
-            vote(&mut observed, n, &format!("{n}.8.8.8:1"), "6.6.6.6:666");
+            vote(&mut observed, &format!("{n}.8.8.8:1"), "6.6.6.6:666");
         }
         assert_eq!(observed.announced(), [address("9.9.9.9:4040")]);
-        vote(&mut observed, 15, "15.8.8.8:1", "6.6.6.6:666");
+        vote(&mut observed, "15.8.8.8:1", "6.6.6.6:666");
         assert!(observed.announced().is_empty(), "half is no majority");
     }
 
     #[test]
     fn on_one_machine_one_voice_suffices() {
         let mut observed = Observed::default();
-        assert_eq!(vote(&mut observed, 1, "127.0.0.1:1", "127.0.0.1:2"), [address("127.0.0.1:2")]);
+        assert_eq!(vote(&mut observed, "127.0.0.1:1", "127.0.0.1:2"), [address("127.0.0.1:2")]);
     }
 
     #[test]
     fn a_stranger_cannot_name_an_inner_address() {
         let mut observed = Observed::default();
         for n in 1..9 {
-            vote(&mut observed, n, &format!("{n}.8.8.8:1"), "192.168.1.1:80");
-            vote(&mut observed, n, &format!("{n}.8.8.8:1"), "127.0.0.1:80");
+            vote(&mut observed, &format!("{n}.8.8.8:1"), "192.168.1.1:80");
+            vote(&mut observed, &format!("{n}.8.8.8:1"), "127.0.0.1:80");
         }
         assert!(observed.announced().is_empty());
     }
@@ -165,15 +163,40 @@ mod tests {
     fn after_a_move_the_new_address_wins() {
         let mut observed = Observed::default();
         for n in 1..=30 {
-            vote(&mut observed, n, &format!("{n}.8.8.8:1"), "9.9.9.9:4040");
+            vote(&mut observed, &format!("{n}.8.8.8:1"), "9.9.9.9:4040");
         }
         for n in 1..=16 {
-            vote(&mut observed, n, &format!("{n}.8.8.8:1"), "5.5.5.5:4040");
+            vote(&mut observed, &format!("{n}.8.8.8:1"), "5.5.5.5:4040");
         }
         assert_eq!(observed.announced(), [address("5.5.5.5:4040")]);
         for n in 0..255 {
-            vote(&mut observed, n, &format!("{n}.7.8.8:1"), "5.5.5.5:4040");
+            vote(&mut observed, &format!("{n}.7.8.8:1"), "5.5.5.5:4040");
         }
-        assert_eq!(observed.votes.len(), VOTES);
+        assert_eq!(observed.votes[&Scope::PublicV4].0.len(), VOTES);
+    }
+
+    #[test]
+    fn many_keys_of_one_group_crowd_out_nobody() {
+        let mut observed = Observed::default();
+        for n in 1..=5 {
+            vote(&mut observed, &format!("{n}.8.8.8:1"), "9.9.9.9:4040");
+        }
+        for port in 1..200 {
+            vote(&mut observed, &format!("66.6.6.{port}:{port}"), "6.6.6.6:666");
+        }
+        assert_eq!(observed.announced(), [address("9.9.9.9:4040")]);
+        vote(&mut observed, "6.6.6.6:1", "6.6.6.6:666");
+        assert_eq!(observed.announced(), [address("9.9.9.9:4040")], "two groups are not five");
+    }
+
+    #[test]
+    fn peers_on_our_own_machine_crowd_out_nobody_outside() {
+        let mut observed = Observed::default();
+        vote(&mut observed, "8.8.8.8:1", "9.9.9.9:4040");
+        vote(&mut observed, "7.7.7.7:1", "9.9.9.9:4040");
+        for port in 1..100 {
+            vote(&mut observed, &format!("127.0.0.1:{port}"), "127.0.0.1:4040");
+        }
+        assert_eq!(observed.announced(), [address("9.9.9.9:4040"), address("127.0.0.1:4040")]);
     }
 }

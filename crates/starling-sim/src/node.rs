@@ -13,7 +13,7 @@ use starling_core::memory::MemoryStore;
 use starling_core::profile::Profile;
 use starling_crypto::stamp::StampSearch;
 use starling_overlay::io::ChannelBinding;
-use starling_proto::ids::NodeKey;
+use starling_proto::ids::{AccountKey, NodeKey};
 use starling_proto::message::Mode;
 use starling_proto::time::{Now, Tick};
 
@@ -41,9 +41,10 @@ pub struct NodeSetup {
 pub struct Node {
     setup: NodeSetup,
     key: NodeKey,
+    account: AccountKey,
     address: SocketAddr,
     disk: MemoryStore,
-    core: Option<Core>,
+    core: Option<Core<InsecureAccount>>,
     rng: ChaCha8Rng,
     timer: Option<Tick>,
     last_timer: Option<Tick>,
@@ -62,6 +63,7 @@ impl Node {
             .expect("an empty disk");
         let mut node = Self {
             key: identity.node().public(),
+            account: identity.account(),
             reachable: setup.reachable,
             setup,
             address,
@@ -96,10 +98,10 @@ impl Node {
         self.core.is_some()
     }
 
-    /// Its core, while it runs.
+    /// Whose it is.
     #[must_use]
-    pub const fn core(&self) -> Option<&Core> {
-        self.core.as_ref()
+    pub const fn account(&self) -> AccountKey {
+        self.account
     }
 
     pub(crate) fn start(&mut self, address: Option<SocketAddr>, now: Now, seed: u64) {
@@ -114,7 +116,7 @@ impl Node {
     }
 
     fn load(&mut self, now: Now) {
-        let core = Core::load(self.setup.config, now, &mut self.rng, &mut self.disk);
+        let core = Core::load(self.setup.config.clone(), now, &mut self.rng, &mut self.disk);
         self.core = Some(core.expect("the disk holds what the core wrote"));
     }
 

@@ -21,6 +21,10 @@ pub struct Database {
     lock: HomeLock,
 }
 
+/// Bytes that must fit before a disk that was full counts as having room: some hundred transactions of a messenger, so
+/// that it does not count as full again at once.
+const TRIAL: u32 = 1024 * 1024;
+
 /// What the writer is in the middle of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transaction {
@@ -107,6 +111,34 @@ impl Database {
             return Ok(());
         }
         self.connection.execute_batch("ROLLBACK").map_err(StoreError::sqlite("rollback"))
+    }
+
+    /// Whether there is room for a good while, found out by writing 1 MiB and removing it in one transaction. What a file
+    /// system calls free may be another user's; only a write tells. The database keeps the room that it has found.
+    ///
+    /// # Errors
+    /// [`StoreError::TransactionOpen`], [`StoreError::Corrupt`], [`StoreError::Database`].
+    pub fn has_room(&mut self) -> Result<bool, StoreError> {
+        if self.in_transaction() {
+            return Err(StoreError::TransactionOpen);
+        }
+        let tried = self.begin().and_then(|()| {
+            // Removed pages are overwritten (`secure_delete`), so each of them goes through the log.
+            self.write("the trial", |connection| {
+                let row = "INSERT INTO slots (number, digest, bytes) VALUES (0, zeroblob(16), zeroblob(?1))";
+                connection.execute(row, [TRIAL])?;
+                connection.execute("DELETE FROM slots WHERE number = 0", [])
+            })?;
+            self.commit()
+        });
+        if self.in_transaction() {
+            self.rollback()?;
+        }
+        match tried {
+            Ok(()) => Ok(true),
+            Err(StoreError::Full) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a transaction is open.
@@ -232,6 +264,40 @@ mod tests {
             database.commit().unwrap();
             assert_eq!(database.read_slot(Slot::Identity).unwrap(), Some(vec![7; 30_000]));
         }
+    }
+
+    #[test]
+    fn dsk_01_room_is_found_by_trying() {
+        for pages in [0, 3, 100] {
+            let (_dir, mut database) = nearly_full(pages);
+            assert!(!database.has_room().unwrap(), "{pages} pages are no room");
+            assert!(!database.in_transaction());
+            database.begin().unwrap();
+            database.write_slot(Slot::Profile, b"what fits is still written").unwrap();
+            database.commit().unwrap();
+
+            limit(&database, 1000);
+            assert!(database.has_room().unwrap());
+            assert!(!database.in_transaction());
+            let rows = "SELECT count(*) FROM slots WHERE number = 0";
+            assert_eq!(database.connection.query_row(rows, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
+            let used: u32 = database.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+            limit(&database, used);
+            database.begin().unwrap();
+            database.write_slot(Slot::Identity, &[7; 500_000]).unwrap();
+            database.commit().unwrap();
+            assert!(database.check().unwrap().is_sound());
+        }
+    }
+
+    #[test]
+    fn an_open_transaction_is_not_disturbed_by_a_trial() {
+        let (_dir, mut database) = nearly_full(1000);
+        database.begin().unwrap();
+        database.write_slot(Slot::Profile, b"kept").unwrap();
+        assert!(matches!(database.has_room(), Err(StoreError::TransactionOpen)));
+        database.commit().unwrap();
+        assert_eq!(database.read_slot(Slot::Profile).unwrap().as_deref(), Some(b"kept".as_slice()));
     }
 
     #[test]

@@ -32,11 +32,13 @@ mod context;
 mod demo;
 mod failure;
 mod harden;
+mod input;
 mod logging;
 mod output;
 mod passphrase;
 mod peer;
 mod signals;
+mod span;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

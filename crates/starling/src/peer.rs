@@ -13,6 +13,7 @@ use starling_core::Core;
 use starling_core::config::Config;
 use starling_core::identity::Identity;
 use starling_core::io::{Command, CommandOutput};
+use starling_crypto::session::Vodozemac;
 use starling_node::{EndReason, Node, NodeConfig, NodeHandle, NodeSecret, StartError};
 use starling_proto::addr::JoinAddr;
 use starling_proto::version::NetworkName;
@@ -52,7 +53,7 @@ impl Peer {
         let secret = NodeSecret::new(*identity.node().seed().expose());
         let mut node = NodeConfig::new(config.network, secret);
         node.listen = config.listen;
-        let node = Node::start::<Core, Database>(node, core, database, work::work()).await?;
+        let node = Node::start::<Core<Vodozemac>, Database>(node, core, database, work::work()).await?;
         let backend = Arc::new(NodeBackend::new(node.clone(), identity.account(), file));
         let mut server = ServerConfig::new(home.path());
         server.listen = config.api;

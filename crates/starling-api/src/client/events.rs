@@ -87,7 +87,7 @@ impl Events {
             None => "/api/v1/events".to_owned(),
         };
         let request = self.client.request(Method::GET, &path, Bytes::new())?;
-        self.client.send(request, SILENCE).await
+        self.client.exchange(request, SILENCE).await
     }
 }
 

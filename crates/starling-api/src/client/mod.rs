@@ -12,10 +12,9 @@ use axum::body::Bytes;
 use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
-use rand::TryRng;
-use rand::rngs::SysRng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use starling_proto::ids::MessageId;
 
 pub use error::{ClientError, NotRunning};
 pub use events::Events;
@@ -24,11 +23,13 @@ use transport::{Answer, Transport};
 use crate::announce::Announcement;
 use crate::backend::Cursor;
 use crate::limits;
+use crate::request_id::RequestId;
 use crate::server::{REQUEST_ID, VERSION_HEADER};
 use crate::token::Token;
 use crate::types::{
-    ErrorReply, JoinReply, JoinRequest, ListedRequest, Profile, ProfileRequest, SearchReply, SearchRequest,
-    Status, WhoAmI,
+    AddContactRequest, ChangeContactRequest, Contact, Contacts, ErrorReply, InviteReply, InviteRequest,
+    JoinReply, JoinRequest, ListedRequest, Messages, MessagesRequest, Profile, ProfileRequest, SafetyNumber,
+    SafetyRequest, SearchReply, SearchRequest, SendReply, SendRequest, Status, Trace, WhoAmI,
 };
 
 /// How long the client waits for an answer: a little longer than the server does, so that the server's explanation arrives first.
@@ -40,19 +41,6 @@ pub struct Client {
     transport: Arc<Transport>,
     token: Token,
     home: PathBuf,
-}
-
-/// A client request id: repeating a request under the same id repeats the answer, not the deed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct RequestId(String);
-
-impl RequestId {
-    /// A new one, of 128 random bits.
-    fn generate() -> Result<Self, ClientError> {
-        let mut bytes = [0; 16];
-        SysRng.try_fill_bytes(&mut bytes).map_err(ClientError::Random)?;
-        Ok(Self(format!("{:032x}", u128::from_be_bytes(bytes))))
-    }
 }
 
 impl Client {
@@ -121,6 +109,71 @@ impl Client {
         self.post("/api/v1/join", request).await
     }
 
+    /// Everybody who is a contact, asks to be one, or was asked.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn contacts(&self) -> Result<Contacts, ClientError> {
+        self.get("/api/v1/contacts").await
+    }
+
+    /// Asks somebody to be a contact; accepts them if they have asked. How they stand then.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `bad_input` if `whom` is neither an account id nor an invite.
+    pub async fn add_contact(&self, request: &AddContactRequest) -> Result<Contact, ClientError> {
+        self.post("/api/v1/contacts/add", request).await
+    }
+
+    /// Changes how somebody stands; how they stand then, or stood before they were forgotten.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `not_found` if there is nobody of that name.
+    pub async fn change_contact(&self, request: &ChangeContactRequest) -> Result<Contact, ClientError> {
+        self.post("/api/v1/contacts/change", request).await
+    }
+
+    /// The digits to compare with a contact.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `not_found` if there is nobody of that name.
+    pub async fn safety_number(&self, who: &str) -> Result<SafetyNumber, ClientError> {
+        self.post("/api/v1/contacts/safety", &SafetyRequest { who: who.to_owned() }).await
+    }
+
+    /// Makes an invite for one person.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `bad_input` if it is to live too long.
+    pub async fn invite(&self, request: &InviteRequest) -> Result<InviteReply, ClientError> {
+        self.post("/api/v1/invites", request).await
+    }
+
+    /// Writes a text to a contact: once for each `id`, however often it is called, and across restarts of the node.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `not_found` if there is nobody of that name, with `bad_input` if the text is empty
+    /// or too long.
+    pub async fn send(&self, request: &SendRequest, id: &RequestId) -> Result<SendReply, ClientError> {
+        self.post_as("/api/v1/messages", request, id).await
+    }
+
+    /// Reads a conversation. The messages of others that it gives count as read.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `not_found` if there is nobody of that name.
+    pub async fn messages(&self, request: &MessagesRequest) -> Result<Messages, ClientError> {
+        self.post("/api/v1/messages/read", request).await
+    }
+
+    /// Why has it not arrived: the steps of one message.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `not_found` if there is no such message.
+    pub async fn trace(&self, id: &MessageId) -> Result<Trace, ClientError> {
+        self.get(&format!("/api/v1/messages/{id}/trace")).await
+    }
+
     /// The event stream behind `since`, or from now on. Connects at the first [`Events::next`].
     #[must_use]
     pub fn events(&self, since: Option<Cursor>) -> Events {
@@ -132,16 +185,24 @@ impl Client {
         self.answer(self.request(Method::GET, path, Bytes::new())?).await
     }
 
-    /// Orders, under a new request id. If the connection breaks before the answer it asks once more: the id sees to it
-    /// that nothing is done twice.
+    /// Orders, under a new request id.
     async fn post<B, T>(&self, path: &str, body: &B) -> Result<T, ClientError>
+    where
+        B: Serialize + Sync,
+        T: DeserializeOwned,
+    {
+        self.post_as(path, body, &RequestId::generate().map_err(ClientError::Random)?).await
+    }
+
+    /// Orders. If the connection breaks before the answer it asks once more: the id sees to it that nothing is done twice.
+    async fn post_as<B, T>(&self, path: &str, body: &B, id: &RequestId) -> Result<T, ClientError>
     where
         B: Serialize + Sync,
         T: DeserializeOwned,
     {
         let body = serde_json::to_vec(body).map_err(malformed)?;
         let mut request = self.request(Method::POST, path, body.into())?;
-        let id = HeaderValue::try_from(RequestId::generate()?.0).map_err(malformed)?;
+        let id = HeaderValue::from_str(id.as_str()).map_err(malformed)?;
         request.headers_mut().insert(REQUEST_ID, id);
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self.answer(request.clone()).await {
@@ -165,12 +226,12 @@ impl Client {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T, ClientError> {
-        let answer = self.send(request, PATIENCE).await?;
+        let answer = self.exchange(request, PATIENCE).await?;
         parse(&self.transport.read(answer, PATIENCE).await?)
     }
 
     /// Sends; refusals become errors.
-    async fn send(&self, request: Request<Full<Bytes>>, time: Duration) -> Result<Answer, ClientError> {
+    async fn exchange(&self, request: Request<Full<Bytes>>, time: Duration) -> Result<Answer, ClientError> {
         let answer = self.transport.send(request, time).await?;
         if !answer.response.headers().contains_key(VERSION_HEADER) {
             return Err(ClientError::NotRunning(NotRunning::AnotherListens));

@@ -34,6 +34,12 @@ impl From<CommandError> for Failure {
     }
 }
 
+impl From<ErrorBody> for Failure {
+    fn from(error: ErrorBody) -> Self {
+        Self(error)
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let code = self.0.code;

@@ -14,7 +14,7 @@ use super::Shared;
 use super::body;
 use super::failure::Failure;
 use super::hosts::single;
-use super::once::RequestId;
+use super::once::{self, Deed};
 use crate::API_VERSION;
 use crate::types::Code;
 
@@ -63,23 +63,21 @@ async fn admit(shared: &Arc<Shared>, request: Request, next: Next) -> Response {
         Ok(bytes) => bytes,
         Err(failure) => return failure.into_response(),
     };
-    let id = match RequestId::read(head.uri.path(), &head.headers) {
+    let id = match once::read_id(&head.headers) {
         Ok(id) if head.method == Method::POST => id,
         Ok(_) => None,
         Err(failure) => return failure.into_response(),
     };
-    let request = Request::from_parts(head, Body::from(bytes.clone()));
-    let answer_time = shared.timeouts.answer;
-    let work = async move {
-        match tokio::time::timeout(answer_time, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => timed_out().into_response(),
-        }
+    let patience = shared.timeouts.answer;
+    let mut request = Request::from_parts(head, Body::from(bytes.clone()));
+    let Some(id) = id else {
+        let answer = tokio::time::timeout(patience, next.run(request)).await;
+        return answer.unwrap_or_else(|_| timed_out().into_response());
     };
-    match id {
-        Some(id) => shared.once.run(id, &bytes, work).await,
-        None => work.await,
-    }
+    // For the routes whose command carries it into the core.
+    request.extensions_mut().insert(id.clone());
+    let deed = Deed::new(request.uri().path(), id);
+    shared.once.run(deed, &bytes, patience, async move { next.run(request).await }).await
 }
 
 /// The token of `Bearer TOKEN`.
@@ -120,7 +118,11 @@ fn unauthorized(message: &str) -> Failure {
 }
 
 fn timed_out() -> Failure {
-    Failure::new(Code::TimedOut, "the node took too long", "ask for its status, and try again")
+    Failure::new(
+        Code::TimedOut,
+        "the node takes long, and may go on with it",
+        "look whether it was done before you ask again; with an Idempotency-Key nothing is done twice",
+    )
 }
 
 #[cfg(test)]

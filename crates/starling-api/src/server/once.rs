@@ -5,11 +5,13 @@
 //!
 //! - an id belongs to one route and one body; with another body it is refused;
 //! - while the first one is under way, the second waits for it;
-//! - once begun, the work goes on though its client has gone;
-//! - a failure of ours (5xx) is not remembered, so that the repetition tries again.
+//! - once begun, the work goes on though its client has gone, or has been told that it takes too long (504): that is an
+//!   end of waiting, not of the work, and the repetition waits on;
+//! - work that ended in a failure of ours (5xx) is not remembered, so that the repetition tries again.
 //!
 //! Remembered in memory: a command that must be safe across a restart of the node carries the id into the core.
 
+use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +25,7 @@ use tokio::sync::watch;
 use super::failure::Failure;
 use super::hosts::single;
 use crate::limits;
+use crate::request_id::{RequestId, RequestIdError};
 use crate::types::Code;
 
 /// The header that carries a client request id.
@@ -36,16 +39,16 @@ pub(super) struct Once(Arc<Mutex<Memory>>);
 
 /// A client request id with the route it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct RequestId {
+pub(super) struct Deed {
     route: String,
-    id: String,
+    id: RequestId,
 }
 
 #[derive(Debug, Default)]
 struct Memory {
-    entries: HashMap<RequestId, Entry>,
+    entries: HashMap<Deed, Entry>,
     /// In the order in which they came.
-    order: VecDeque<RequestId>,
+    order: VecDeque<Deed>,
 }
 
 #[derive(Debug, Clone)]
@@ -62,58 +65,57 @@ struct Answer {
     body: Bytes,
 }
 
-impl RequestId {
-    /// Reads the id from a request to `route`; `None` if it carries none.
-    pub(super) fn read(route: &str, headers: &HeaderMap) -> Result<Option<Self>, Failure> {
-        let bad = || {
-            Failure::new(
-                Code::BadInput,
-                format!("the Idempotency-Key header needs 1 to {} visible letters", limits::REQUEST_ID_BYTES),
-                "use a random UUID for each new request and the same one for its repetitions",
-            )
-        };
-        let Some(value) = single(headers, &REQUEST_ID).map_err(|_| bad())? else { return Ok(None) };
-        let id = value.to_str().map_err(|_| bad())?;
-        let fits = (1..=limits::REQUEST_ID_BYTES).contains(&id.len());
-        let visible = id.bytes().all(|byte| byte.is_ascii_graphic());
-        if fits && visible {
-            Ok(Some(Self { route: route.to_owned(), id: id.to_owned() }))
-        } else {
-            Err(bad())
-        }
+/// Reads the client request id of a request; `None` if it carries none.
+pub(super) fn read_id(headers: &HeaderMap) -> Result<Option<RequestId>, Failure> {
+    let bad = || {
+        Failure::new(
+            Code::BadInput,
+            format!("the Idempotency-Key header: {RequestIdError}"),
+            "use a random UUID for each new request and the same one for its repetitions",
+        )
+    };
+    let Some(value) = single(headers, &REQUEST_ID).map_err(|_| bad())? else { return Ok(None) };
+    value.to_str().ok().and_then(|id| id.parse().ok()).map(Some).ok_or_else(bad)
+}
+
+impl Deed {
+    /// What is asked of `route` under `id`.
+    pub(super) fn new(route: &str, id: RequestId) -> Self {
+        Self { route: route.to_owned(), id }
     }
 }
 
 impl Once {
-    /// Answers from memory, or does `work` and remembers.
-    pub(super) async fn run<F>(&self, id: RequestId, body: &Bytes, work: F) -> Response
+    /// Answers from memory, or does `work` and remembers. After `patience` the answer is that it is still under way; the
+    /// work goes on.
+    pub(super) async fn run<F>(&self, deed: Deed, body: &Bytes, patience: Duration, work: F) -> Response
     where
         F: Future<Output = Response> + Send + 'static,
     {
         let digest = blake3::hash(body);
-        let (mut answer, first) = match self.enter(&id, digest) {
+        let (answer, first) = match self.enter(&deed, digest) {
             Ok(Entered::Known(answer)) => (answer, false),
             Ok(Entered::New(sender, answer)) => {
                 let memory = self.clone();
                 // A task of its own: a client that hangs up drops this future, and must not stop the work half-way.
-                tokio::spawn(async move { memory.finish(id, sender, work.await).await });
+                tokio::spawn(async move { memory.finish(deed, sender, work.await).await });
                 (answer, true)
             }
             Err(failure) => return failure.into_response(),
         };
-        let given = answer.wait_for(Option::is_some).await.ok().and_then(|given| given.clone());
-        match given {
-            Some(answer) => answer.into_response(!first),
-            None => {
+        match tokio::time::timeout(patience, wait(answer)).await {
+            Ok(Some(answer)) => answer.into_response(!first),
+            Ok(None) => {
                 Failure::new(Code::Failed, "the request ended without an answer", "repeat it").into_response()
             }
+            Err(_) => under_way().into_response(),
         }
     }
 
-    fn enter(&self, id: &RequestId, body: blake3::Hash) -> Result<Entered, Failure> {
+    fn enter(&self, deed: &Deed, body: blake3::Hash) -> Result<Entered, Failure> {
         let mut memory = self.lock();
-        match memory.entries.get(id) {
-            Some(entry) if entry.is_dead() => memory.forget(id),
+        match memory.entries.get(deed) {
+            Some(entry) if entry.is_dead() => memory.forget(deed),
             Some(entry) if entry.body == body => return Ok(Entered::Known(entry.answer.clone())),
             Some(_) => {
                 return Err(Failure::new(
@@ -126,18 +128,18 @@ impl Once {
         }
         memory.make_room()?;
         let (sender, answer) = watch::channel(None);
-        memory.order.push_back(id.clone());
-        memory.entries.insert(id.clone(), Entry { body, answer: answer.clone() });
+        memory.order.push_back(deed.clone());
+        memory.entries.insert(deed.clone(), Entry { body, answer: answer.clone() });
         Ok(Entered::New(sender, answer))
     }
 
     /// Hands the answer to all who wait. Forgets those that are better asked for again.
-    async fn finish(self, id: RequestId, sender: watch::Sender<Option<Answer>>, response: Response) {
+    async fn finish(self, deed: Deed, sender: watch::Sender<Option<Answer>>, response: Response) {
         let answer = Answer::read(response).await;
         let keep = !answer.status.is_server_error() && answer.body.len() <= limits::REMEMBERED_BYTES;
         // First out of the memory, then to those who wait: whoever asks after having seen the failure begins anew.
         if !keep {
-            self.lock().forget(&id);
+            self.lock().forget(&deed);
         }
         sender.send_replace(Some(answer));
     }
@@ -146,6 +148,19 @@ impl Once {
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The answer, once it is there; `None` if it never will be.
+async fn wait(mut answer: watch::Receiver<Option<Answer>>) -> Option<Answer> {
+    answer.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+fn under_way() -> Failure {
+    Failure::new(
+        Code::TimedOut,
+        "the node takes long, and goes on with it",
+        "repeat the request under the same Idempotency-Key: it waits for the answer, and nothing is done twice",
+    )
 }
 
 /// How a request with an id begins.
@@ -157,9 +172,9 @@ enum Entered {
 }
 
 impl Memory {
-    fn forget(&mut self, id: &RequestId) {
-        self.entries.remove(id);
-        self.order.retain(|other| other != id);
+    fn forget(&mut self, deed: &Deed) {
+        self.entries.remove(deed);
+        self.order.retain(|other| other != deed);
     }
 
     /// Drops the oldest answer if there is no room. What is under way stays: forgetting it could do it twice.
@@ -167,7 +182,7 @@ impl Memory {
         if self.entries.len() < limits::REQUEST_IDS {
             return Ok(());
         }
-        let done = |id: &&RequestId| self.entries.get(*id).is_none_or(Entry::is_done);
+        let done = |deed: &&Deed| self.entries.get(*deed).is_none_or(Entry::is_done);
         let Some(oldest) = self.order.iter().find(done).cloned() else {
             return Err(Failure::new(
                 Code::Busy,
@@ -228,8 +243,11 @@ mod tests {
 
     use super::*;
 
-    fn id(text: &str) -> RequestId {
-        RequestId { route: "/send".into(), id: text.into() }
+    /// Longer than any test.
+    const PATIENCE: Duration = Duration::from_secs(3600);
+
+    fn id(text: &str) -> Deed {
+        Deed::new("/send", text.parse().unwrap())
     }
 
     /// Runs `body` under `name`; the answer's status, and whether it was a replay.
@@ -240,7 +258,7 @@ mod tests {
             done.fetch_add(1, Ordering::SeqCst);
             (StatusCode::from_u16(status).unwrap(), "answer").into_response()
         };
-        let response = once.run(id(name), &body, work).await;
+        let response = once.run(id(name), &body, PATIENCE, work).await;
         (response.status().as_u16(), response.headers().contains_key(REPLAYED))
     }
 
@@ -280,20 +298,40 @@ mod tests {
             "first".into_response()
         };
         {
-            let gone = once.run(id("a"), &body, work);
+            let gone = once.run(id("a"), &body, PATIENCE, work);
             assert!(gone.now_or_never().is_none(), "the client leaves before the answer");
         }
-        let again = once.run(id("a"), &body, async { "second".into_response() });
+        let again = once.run(id("a"), &body, PATIENCE, async { "second".into_response() });
         let (response, ()) = tokio::join!(again, async { release.send(()).unwrap() });
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(bytes, "first");
+    }
+
+    /// Time stands still until everybody waits, and then jumps to the next time-out.
+    #[tokio::test(start_paused = true)]
+    async fn api_11_a_time_out_ends_the_waiting_and_not_the_work() {
+        let (once, done) = (Once::default(), Arc::default());
+        let (release, wait) = oneshot::channel::<()>();
+        let body = Bytes::from_static(b"x");
+        let work = async move {
+            wait.await.unwrap();
+            "first".into_response()
+        };
+        let short = Duration::from_millis(1);
+        assert_eq!(once.run(id("a"), &body, short, work).await.status(), 504);
+        let again = once.run(id("a"), &body, short, async { "second".into_response() }).await;
+        assert_eq!(again.status(), 504, "the repetition waits for the first");
+        assert!(!again.headers().contains_key(REPLAYED), "this is no answer of before");
+        release.send(()).unwrap();
+        assert_eq!(run(&once, "a", "x", &done, 500).await, (200, true));
+        assert_eq!(done.load(Ordering::SeqCst), 0, "it was done once");
     }
 
     #[tokio::test]
     async fn a_panic_is_answered_and_forgotten() {
         let once = Once::default();
         let body = Bytes::new();
-        let response = once.run(id("a"), &body, async { panic!("on purpose") }).await;
+        let response = once.run(id("a"), &body, PATIENCE, async { panic!("on purpose") }).await;
         assert_eq!(response.status(), 500);
         assert_eq!(run(&once, "a", "", &Arc::default(), 200).await, (200, false));
     }
@@ -311,16 +349,18 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_short_and_visible() {
-        let read = |value: &[u8]| {
+    fn an_id_is_read_or_refused_and_never_overlooked() {
+        let read = |values: &[&[u8]]| {
             let mut headers = HeaderMap::new();
-            headers.insert(REQUEST_ID, HeaderValue::from_bytes(value).unwrap());
-            RequestId::read("/send", &headers)
+            for value in values {
+                headers.append(REQUEST_ID, HeaderValue::from_bytes(value).unwrap());
+            }
+            read_id(&headers)
         };
-        assert!(read(b"0f8fad5b-d9cb-469f-a165-70867728950e").unwrap().is_some());
-        assert!(read(&[b'x'; 64]).is_ok());
-        for value in [&b""[..], &[b'x'; 65], b"a b", b"\xff\xff"] {
-            assert!(read(value).is_err());
+        assert_eq!(read(&[]).unwrap(), None);
+        assert_eq!(read(&[b"a-1"]).unwrap(), Some("a-1".parse().unwrap()));
+        for values in [&[&b""[..]][..], &[&[b'x'; 65]], &[b"a b"], &[b"\xff\xff"], &[b"a", b"a"]] {
+            assert!(read(values).is_err());
         }
     }
 }

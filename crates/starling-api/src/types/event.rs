@@ -5,10 +5,10 @@ use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use starling_core::io;
 use starling_proto::addr::JoinAddr;
-use starling_proto::ids::{AccountKey, NodeKey};
+use starling_proto::ids::{AccountKey, MessageId, NodeKey};
 use utoipa::ToSchema;
 
-use super::text;
+use super::{Message, MessageState, Presence, count, text};
 use crate::backend::{Cursor, NodeInfo, Notice};
 
 /// One line of the event stream.
@@ -43,6 +43,82 @@ pub enum EventBody {
         #[serde(with = "text")]
         #[schema(value_type = String)]
         node: NodeKey,
+    },
+    /// Somebody asks to be a contact.
+    ContactRequest {
+        /// Their account id.
+        #[serde(with = "text")]
+        #[schema(value_type = String)]
+        account: AccountKey,
+        /// What they call themselves; anybody may choose any name.
+        name: String,
+        /// What they say.
+        note: String,
+    },
+    /// Both agree now: texts can be written.
+    ContactAccepted {
+        /// Their account id.
+        #[serde(with = "text")]
+        #[schema(value_type = String)]
+        account: AccountKey,
+        /// What to call them.
+        name: String,
+    },
+    /// They do not want to be a contact.
+    ContactDeclined {
+        /// Their account id.
+        #[serde(with = "text")]
+        #[schema(value_type = String)]
+        account: AccountKey,
+    },
+    /// Our contact request lies where they will find it.
+    RequestStored {
+        /// The account id of whom we asked.
+        #[serde(with = "text")]
+        #[schema(value_type = String)]
+        account: AccountKey,
+        /// How many peers keep it.
+        holders: u64,
+    },
+    /// A contact's devices have changed.
+    DevicesChanged {
+        /// Their account id.
+        #[serde(with = "text")]
+        #[schema(value_type = String)]
+        account: AccountKey,
+        /// How many are new.
+        added: u64,
+        /// Whether the account began anew from its recovery phrase, without regard for the devices that were known:
+        /// compare the safety number again.
+        reset: bool,
+    },
+    /// Somebody appears different.
+    Presence {
+        /// Their account id.
+        #[serde(with = "text")]
+        #[schema(value_type = String)]
+        account: AccountKey,
+        /// How they appear now.
+        presence: Presence,
+        /// What they say about it; empty if nothing.
+        status_line: String,
+        /// Whether they are typing to us now.
+        typing: bool,
+    },
+    /// A message has come.
+    Message(Message),
+    /// A message of ours has come further.
+    MessageState {
+        /// The message's id.
+        #[serde(with = "text")]
+        #[schema(value_type = String)]
+        id: MessageId,
+        /// The account of the contact with whom the conversation is.
+        #[serde(with = "text")]
+        #[schema(value_type = String)]
+        conversation: AccountKey,
+        /// How far it has come.
+        state: MessageState,
     },
     /// The user should know.
     Warning {
@@ -91,6 +167,10 @@ pub enum WarningCode {
     Directory,
     /// No peer answers.
     Alone,
+    /// The disk is full.
+    DiskFull,
+    /// So much waits to be sent that something was left out.
+    OutboxFull,
     /// A warning that this version has no name for.
     #[serde(other)]
     Other,
@@ -118,6 +198,25 @@ impl From<io::Event> for EventBody {
         match event {
             io::Event::PeerUp(node) => Self::PeerUp { node },
             io::Event::PeerDown(node) => Self::PeerDown { node },
+            io::Event::ContactRequest { account, name, note } => Self::ContactRequest { account, name, note },
+            io::Event::ContactAccepted { account, name } => Self::ContactAccepted { account, name },
+            io::Event::ContactDeclined { account } => Self::ContactDeclined { account },
+            io::Event::RequestStored { account, holders } => {
+                Self::RequestStored { account, holders: count(holders) }
+            }
+            io::Event::DevicesChanged { account, added, reset } => {
+                Self::DevicesChanged { account, added: count(added), reset }
+            }
+            io::Event::Presence { account, presence } => Self::Presence {
+                account,
+                presence: presence.status.into(),
+                status_line: presence.line,
+                typing: presence.typing,
+            },
+            io::Event::Message(message) => Self::Message(message.into()),
+            io::Event::MessageState { id, conversation, state } => {
+                Self::MessageState { id, conversation, state: state.into() }
+            }
             io::Event::Warning { code, message } => Self::Warning { code: code.into(), message },
             // The reader learns that something happened, whatever it is.
             _ => Self::Unknown,
@@ -131,6 +230,8 @@ impl From<io::WarningCode> for WarningCode {
             io::WarningCode::Clock => Self::Clock,
             io::WarningCode::Directory => Self::Directory,
             io::WarningCode::Alone => Self::Alone,
+            io::WarningCode::DiskFull => Self::DiskFull,
+            io::WarningCode::OutboxFull => Self::OutboxFull,
             _ => Self::Other,
         }
     }

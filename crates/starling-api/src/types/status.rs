@@ -28,6 +28,10 @@ pub struct Status {
     pub held: Held,
     /// Our own directory entries.
     pub entries: Entries,
+    /// People by how they stand to us.
+    pub contacts: ContactCounts,
+    /// Messages, receipts and contact requests that wait to be sent or confirmed.
+    pub queued: u64,
     /// The node's own socket addresses.
     #[schema(value_type = Vec<String>)]
     pub addrs: Vec<SocketAddr>,
@@ -40,6 +44,8 @@ pub struct Status {
     pub join: Option<JoinAddr>,
     /// Size of the database in bytes; null if it could not be read.
     pub database_bytes: Option<u64>,
+    /// Whether the disk is full: then nothing is written until there is room.
+    pub disk_full: bool,
     /// The program's version.
     pub version: String,
 }
@@ -98,6 +104,17 @@ pub struct Entries {
     pub placed: u64,
 }
 
+/// People by how they stand to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct ContactCounts {
+    /// Both agreed.
+    pub accepted: u64,
+    /// They ask, we have not answered.
+    pub incoming: u64,
+    /// We asked, they have not answered.
+    pub requested: u64,
+}
+
 impl Status {
     pub(crate) fn new(view: view::Status, info: NodeInfo) -> Self {
         let overlay = view.overlay;
@@ -116,10 +133,13 @@ impl Status {
                 damaged: count(overlay.held.damaged),
             },
             entries: Entries { wanted: count(view.entries.wanted), placed: count(view.entries.placed) },
+            contacts: view.contacts.into(),
+            queued: count(view.queued),
             addrs: info.addresses,
             observed: overlay.addresses,
             join: info.join,
             database_bytes: info.database_bytes,
+            disk_full: overlay.disk_full,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -131,6 +151,16 @@ impl RoutingTable {
         let buckets =
             (0_u32..).zip(sizes).map(|(shared_bits, peers)| Bucket { shared_bits, peers: count(*peers) });
         Self { peers: count(peers), buckets: buckets.filter(|bucket| bucket.peers > 0).collect() }
+    }
+}
+
+impl From<view::ContactCounts> for ContactCounts {
+    fn from(view: view::ContactCounts) -> Self {
+        Self {
+            accepted: count(view.accepted),
+            incoming: count(view.incoming),
+            requested: count(view.requested),
+        }
     }
 }
 

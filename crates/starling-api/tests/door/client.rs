@@ -5,13 +5,18 @@ use std::path::Path;
 
 use starling_api::announce::{API_FILE, Announcement, ApiAddress};
 use starling_api::client::{Client, ClientError, NotRunning};
+use starling_api::request_id::RequestId;
 use starling_api::server::{ApiServer, Listen, ServerConfig, ServerError};
-use starling_api::types::{Code, JoinRequest, Mode, ProfileRequest, SearchRequest};
+use starling_api::types::{
+    AddContactRequest, ChangeContactRequest, Code, ContactChange, ContactCounts, ContactState, InviteRequest,
+    JoinRequest, MessageState, MessagesRequest, Mode, Presence, ProfileRequest, SearchRequest, SendRequest,
+};
 use starling_core::io::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{Door, PlayedNode, token};
+use crate::played::{GRACE, PlayedNode};
+use crate::support::{Door, token};
 
 #[tokio::test]
 async fn every_call_reaches_the_node() {
@@ -39,6 +44,8 @@ async fn every_call(door: &Door) {
     let status = client.status().await.unwrap();
     assert_eq!((status.mode, status.peers, status.routing_table.peers), (Mode::Server, 3, 3));
     assert_eq!(status.routing_table.buckets.len(), 2);
+    assert_eq!(status.contacts, ContactCounts { accepted: 4, incoming: 1, requested: 2 });
+    assert_eq!(status.queued, 6);
     assert_eq!(client.whoami().await.unwrap().name, "Ada");
     assert!(!client.profile().await.unwrap().listed);
     let request = ProfileRequest { name: Some("Grace".into()), ..ProfileRequest::default() };
@@ -48,10 +55,30 @@ async fn every_call(door: &Door) {
     let found = client.search(&request).await.unwrap();
     assert!(found.truncated && found.results[0].total_words == 2);
     assert_eq!(client.join(&JoinRequest::default()).await.unwrap().peers, 0);
+    every_call_about_people(&client).await;
     let commands = door.node.commands();
-    assert_eq!(commands.len(), 7);
+    assert_eq!(commands.len(), 15);
     assert_eq!(commands[4], Command::SetListed(true));
     assert_eq!(commands[5], Command::Search { words: request.words, limit: 5 });
+}
+
+async fn every_call_about_people(client: &Client) {
+    let contacts = client.contacts().await.unwrap().contacts;
+    assert_eq!((contacts[0].presence, contacts[0].typing), (Presence::Away, true));
+    let request = AddContactRequest { whom: GRACE.to_string(), note: "hello".into() };
+    assert_eq!(client.add_contact(&request).await.unwrap().state, ContactState::Requested);
+    let (who, petname) = ("Grace".to_owned(), Some("Boss".to_owned()));
+    let rename = ChangeContactRequest { who, change: ContactChange::Rename, petname };
+    assert_eq!(client.change_contact(&rename).await.unwrap().petname.as_deref(), Some("Boss"));
+    assert_eq!(client.safety_number("Grace").await.unwrap().digits.len(), 71);
+    let made = client.invite(&InviteRequest { life_s: Some(60) }).await.unwrap();
+    assert_eq!(made.expires, made.invite.expires.into());
+    let text = SendRequest { who: "Grace".into(), text: "hello".into() };
+    let sent = client.send(&text, &RequestId::generate().unwrap()).await.unwrap();
+    assert_eq!((sent.conversation, sent.state), (GRACE, MessageState::Queued));
+    let messages = client.messages(&MessagesRequest::latest("Grace")).await.unwrap().messages;
+    assert_eq!(messages.len(), 2);
+    assert_eq!(client.trace(&sent.id).await.unwrap().steps.len(), 2);
 }
 
 #[tokio::test]

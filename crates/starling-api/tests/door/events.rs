@@ -7,10 +7,13 @@ use starling_api::backend::Backend;
 use starling_api::client::ClientError;
 use starling_api::server::{ApiServer, ServerConfig};
 use starling_api::types::{EventBody, EventLine};
+use starling_core::io::{Event, WarningCode};
+use starling_core::view::{MessageState, Presence};
 use starling_proto::ids::NodeKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Door, cursor};
+use crate::played::{self, GRACE, MESSAGE, cursor};
+use crate::support::Door;
 
 fn peer(number: u8, at: usize) -> EventLine {
     EventLine { cursor: cursor(at), event: EventBody::PeerUp { node: NodeKey::new([number; 32]) } }
@@ -27,6 +30,44 @@ async fn a_new_stream_begins_with_ready_and_a_cursor() {
     assert_eq!(ready.api, door.address().to_string());
     door.node.peer_up(2);
     assert_eq!(events.next().await.unwrap(), peer(2, 2));
+}
+
+/// Each event goes out as a line and is read by the client as what it was.
+#[tokio::test]
+async fn every_event_has_a_line_of_its_own() {
+    let door = Door::open().await;
+    let happened = every_event();
+    for event in &happened {
+        door.node.happens(event.clone());
+    }
+    let mut events = door.client().events(Some(cursor(0)));
+    let mut lines = String::new();
+    for event in happened {
+        let line = events.next().await.unwrap();
+        assert_eq!(line.event, event.into());
+        assert_ne!(line.event, EventBody::Unknown);
+        lines.push_str(&serde_json::to_string(&line).unwrap());
+        lines.push('\n');
+    }
+    insta::assert_snapshot!(lines);
+}
+
+fn every_event() -> Vec<Event> {
+    let (account, node) = (GRACE, NodeKey::new([3; 32]));
+    vec![
+        Event::PeerUp(node),
+        Event::PeerDown(node),
+        Event::ContactRequest { account, name: "Grace".into(), note: "hello".into() },
+        Event::ContactAccepted { account, name: "Grace".into() },
+        Event::ContactDeclined { account },
+        Event::RequestStored { account, holders: 20 },
+        Event::DevicesChanged { account, added: 1, reset: true },
+        Event::Presence { account, presence: played::away() },
+        Event::Presence { account, presence: Presence::default() },
+        Event::Message(played::reply("hello")),
+        Event::MessageState { id: MESSAGE, conversation: account, state: MessageState::Delivered },
+        Event::Warning { code: WarningCode::Clock, message: "the clock is wrong".into() },
+    ]
 }
 
 #[tokio::test]

@@ -11,8 +11,11 @@
 
 mod any_json;
 mod client;
+mod contacts;
 mod events;
 mod every_route;
 mod floods;
+mod messages;
+mod played;
 mod request_ids;
 mod support;

@@ -1,159 +1,22 @@
-//! A played node, and HTTP by hand.
+//! A server before a played node, HTTP by hand, and the log.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, stream};
 use starling_api::announce::{Announcement, ApiAddress};
-use starling_api::backend::{Backend, Cursor, EventFeed, NodeInfo, Notice};
+use starling_api::backend::Backend;
 use starling_api::client::Client;
 use starling_api::server::{ApiServer, ServerConfig};
-use starling_core::io::{Command, CommandError, CommandOutput, ErrorCode, Event};
-use starling_core::publisher::Progress;
-use starling_core::view;
-use starling_overlay::holder::Usage;
-use starling_overlay::overlay;
-use starling_proto::ids::{AccountKey, DeviceKey, NodeKey};
-use starling_proto::message::Mode;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
-/// A node that answers at once and remembers what it was told.
-pub(crate) struct PlayedNode {
-    commands: Mutex<Vec<Command>>,
-    events: watch::Sender<Vec<Notice>>,
-}
-
-impl PlayedNode {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { commands: Mutex::default(), events: watch::Sender::new(Vec::new()) })
-    }
-
-    /// Everything it was told.
-    pub(crate) fn commands(&self) -> Vec<Command> {
-        self.commands.lock().unwrap().clone()
-    }
-
-    /// Lets a peer appear.
-    pub(crate) fn peer_up(&self, number: u8) {
-        let event = Notice::Event(Event::PeerUp(NodeKey::new([number; 32])));
-        self.events.send_modify(|events| events.push(event));
-    }
-
-    fn answer(command: &Command) -> Result<CommandOutput, CommandError> {
-        Ok(match command {
-            Command::Status => CommandOutput::Status(status()),
-            Command::WhoAmI => CommandOutput::WhoAmI(whoami()),
-            Command::ShowProfile => CommandOutput::Profile(view::Profile::default()),
-            Command::SetProfile { name, .. } => {
-                let name = name.clone().unwrap_or_default();
-                CommandOutput::Profile(view::Profile { name, ..view::Profile::default() })
-            }
-            Command::SetListed(listed) => {
-                CommandOutput::Profile(view::Profile { listed: *listed, ..view::Profile::default() })
-            }
-            Command::Search { words, .. } if words.iter().any(|word| word == "nobody") => {
-                return Err(CommandError {
-                    code: ErrorCode::NotFound,
-                    message: "nobody says this about themselves".into(),
-                    hint: "try fewer words".into(),
-                });
-            }
-            Command::Search { words, limit } => CommandOutput::Search(found(words.len(), *limit)),
-            Command::Join(peers) => CommandOutput::Joined { peers: peers.len() },
-            other => panic!("no route gives {other:?}"),
-        })
-    }
-}
-
-impl Backend for PlayedNode {
-    fn command(&self, command: Command) -> BoxFuture<'_, Result<CommandOutput, CommandError>> {
-        let answer = Self::answer(&command);
-        self.commands.lock().unwrap().push(command);
-        async move { answer }.boxed()
-    }
-
-    fn events(&self, since: Option<&Cursor>) -> Result<EventFeed, CommandError> {
-        let from = match since.map(|since| since.to_string().strip_prefix("run-").map(str::parse)) {
-            None => self.events.borrow().len(),
-            Some(Some(Ok(number))) => number,
-            Some(_) => {
-                let (message, hint) = ("no cursor of ours".into(), "leave it out".into());
-                return Err(CommandError { code: ErrorCode::BadInput, message, hint });
-            }
-        };
-        let place = (from, self.events.subscribe());
-        let events = stream::unfold(place, |(next, mut events)| async move {
-            let event = events.wait_for(|events| events.len() > next).await.ok()?[next].clone();
-            Some(((cursor(next + 1), event), (next + 1, events)))
-        });
-        Ok(EventFeed { from: cursor(from), events: events.boxed() })
-    }
-
-    fn info(&self) -> NodeInfo {
-        NodeInfo {
-            account: whoami().account,
-            node: whoami().node,
-            addresses: vec!["192.0.2.1:4040".parse().unwrap()],
-            join: None,
-            database_bytes: Some(65_536),
-        }
-    }
-}
-
-pub(crate) fn cursor(number: usize) -> Cursor {
-    format!("run-{number}").parse().unwrap()
-}
-
-fn whoami() -> view::WhoAmI {
-    view::WhoAmI {
-        account: AccountKey::new([1; 32]),
-        device: DeviceKey::new([2; 32]),
-        node: NodeKey::new([3; 32]),
-        name: "Ada".into(),
-        tag: "k7m2".into(),
-    }
-}
-
-fn status() -> view::Status {
-    let held = Usage {
-        records: 5,
-        welcome_bytes: 200,
-        open_bytes: 1034,
-        pool_bytes: 1 << 20,
-        deletions: 0,
-        damaged: 0,
-    };
-    let overlay = overlay::Status {
-        mode: Mode::Server,
-        addresses: vec!["198.51.100.7:4040".parse().unwrap()],
-        peers: 3,
-        buckets: vec![2, 1, 0],
-        connected: 3,
-        running: 0,
-        waiting: 0,
-        held,
-    };
-    view::Status { overlay, entries: Progress { wanted: 2, placed: 1 } }
-}
-
-fn found(total_words: usize, limit: usize) -> view::SearchResults {
-    let hit = view::SearchHit {
-        account: AccountKey::new([9; 32]),
-        name: "Grace".into(),
-        about: "sails".into(),
-        matched: total_words,
-        total_words,
-        tag: "p3x9".into(),
-        contact: false,
-        look_alike: false,
-    };
-    view::SearchResults { results: vec![hit; limit.min(1)], left_out: 2, asked_holders: 20 }
-}
+use crate::played::PlayedNode;
 
 /// A running server with its home and its node.
 pub(crate) struct Door {
@@ -303,5 +166,46 @@ impl Answer {
     pub(crate) fn code(&self) -> String {
         let json: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
         json["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Takes the log of this thread.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Takes everything from now on, until the guards are dropped.
+    pub(crate) fn take() -> (Self, (DefaultGuard, tracing::Dispatch)) {
+        let log = Self::default();
+        // While there is one subscriber only, a place in the code that another test's thread comes to first is switched
+        // off for all threads: tracing then asks that thread alone. A second one makes it ask all.
+        let second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(log.clone()).finish();
+        (log, (tracing::subscriber::set_default(subscriber), second))
+    }
+
+    /// What has been taken.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
     }
 }

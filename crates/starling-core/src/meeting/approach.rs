@@ -27,8 +27,8 @@ use super::errands::{Errand, Errands};
 use super::{ContactError, Context, Myself, invite};
 use crate::wish::Wish;
 
-/// The first wait after a request could not be placed.
-const FIRST_RETRY: Span = Span::from_secs(5);
+/// The first wait after a request could not be placed: whoever has just come is listed within a second or two.
+const FIRST_RETRY: Span = Span::from_secs(1);
 /// The longest.
 const LONGEST_RETRY: Span = Span::from_hours(1);
 /// How long an approach rests once every device has its request: half of a deposit's life.

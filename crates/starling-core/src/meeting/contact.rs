@@ -116,8 +116,9 @@ impl Contact {
         let standing = match self.state {
             ContactState::Requested => Standing::Requested,
             ContactState::Accepted => Standing::Accepted,
-            ContactState::Declined if self.declined_by_us => Standing::Declined,
-            ContactState::Declined | ContactState::Incoming | ContactState::Blocked => return None,
+            // Also where they declined: the receipt for it must reach them, or they go on telling us for a month.
+            ContactState::Declined => Standing::Declined,
+            ContactState::Incoming | ContactState::Blocked => return None,
         };
         let reach = self.devices.iter().filter_map(|(key, device)| {
             let (locator, read_key) = device.found_at.clone()?;

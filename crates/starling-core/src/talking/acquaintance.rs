@@ -15,7 +15,7 @@ pub enum Standing {
     Requested,
     /// Both agreed: everything is taken.
     Accepted,
-    /// We said no: they are told so, and nothing but the receipt for it is taken.
+    /// One of both said no: the other is told so, and nothing but that and the receipt for it is taken.
     Declined,
 }
 
@@ -28,7 +28,7 @@ impl Standing {
             Self::Requested => {
                 matches!(kind, ContentKind::HandOver(_) | ContentKind::Decline | ContentKind::Receipt { .. })
             }
-            Self::Declined => matches!(kind, ContentKind::Receipt { .. }),
+            Self::Declined => matches!(kind, ContentKind::Decline | ContentKind::Receipt { .. }),
         }
     }
 }

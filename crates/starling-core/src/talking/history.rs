@@ -46,14 +46,14 @@ pub enum Taken {
     Refused,
 }
 
-/// Writes a text of ours down and gives the content to send.
+/// Writes a text of ours down under an id that nothing has yet, and gives the content to send.
 ///
 /// # Errors
 /// [`StorageError`] from beneath.
 pub fn write_own(
     store: &mut dyn TalkStore,
     now: Now,
-    rng: &mut dyn CryptoRng,
+    id: MessageId,
     (device, conversation): (DeviceKey, AccountKey),
     text: &MessageText,
 ) -> Result<(MessageRow, Content), StorageError> {
@@ -64,12 +64,8 @@ pub fn write_own(
         previous: own.map(|head| head.hash),
         heads: heads_of_others(&heads, &device),
     };
-    let content = Content {
-        id: random_id(rng),
-        sent_at: now.wall,
-        link: Some(link),
-        kind: ContentKind::Text(text.clone()),
-    };
+    let kind = ContentKind::Text(text.clone());
+    let content = Content { id, sent_at: now.wall, link: Some(link), kind };
     let mut row = row_of(&content, Party { account: conversation, device }, now, text);
     row.mine = true;
     row.state = MessageState::Queued;
@@ -326,10 +322,9 @@ mod tests {
     #[test]
     fn an_answer_is_shown_behind_its_question_on_both_sides() {
         let (mut store, chain) = (MemoryStore::default(), chain(&[9000]));
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
         hear(&mut store, &chain[0]);
-        let (_, answer) =
-            write_own(&mut store, now(5), &mut rng, (OWN, ADA.account), &words("answer")).unwrap();
+        let id = random_id(&mut ChaCha8Rng::seed_from_u64(1));
+        let (_, answer) = write_own(&mut store, now(5), id, (OWN, ADA.account), &words("answer")).unwrap();
         assert_eq!(shown(&store), ["0", "answer"]);
         let link = answer.link.unwrap();
         assert_eq!((link.sequence, link.previous, link.heads[0].hash), (1, None, chain[0].hash()));

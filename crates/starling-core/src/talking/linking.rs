@@ -186,8 +186,10 @@ impl<A: OlmAccount> Talking<A> {
                 self.failed(context, device, Step::NotProven)
             }
             Ok(_) => self.failed(context, device, Step::NotProven),
-            Err(_) => {
-                self.forget_connection(&node, &binding);
+            Err(error) => {
+                if error == CallError::Closed {
+                    self.forget_connection(&node, &binding);
+                }
                 self.failed(context, device, Step::NotReached)
             }
         }

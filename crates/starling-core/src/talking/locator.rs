@@ -95,6 +95,12 @@ impl OwnLocator {
         &self.read_key
     }
 
+    /// What was last set by [`Self::set_addresses`].
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
     /// Where we believe that we can be dialled.
     pub fn set_addresses(&mut self, addresses: Vec<SocketAddr>) {
         self.addresses = addresses;

@@ -104,9 +104,26 @@ impl<A: OlmAccount> Talking<A> {
         self.notices.pop_front()
     }
 
-    /// Our locator: its keys go into requests and hand-overs, its records to the publisher.
-    pub const fn locator(&mut self) -> &mut OwnLocator {
+    /// Our locator: its keys go into requests and hand-overs.
+    #[must_use]
+    pub const fn locator(&self) -> &OwnLocator {
+        &self.locator
+    }
+
+    /// Our locator: its records go to the publisher.
+    pub const fn locator_mut(&mut self) -> &mut OwnLocator {
         &mut self.locator
+    }
+
+    /// Takes new keys for the locator, which whoever has the old ones cannot follow.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn replace_locator(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let addresses = self.locator.addresses().to_vec();
+        self.locator = OwnLocator::replace(context.store, context.rng)?;
+        self.locator.set_addresses(addresses);
+        Ok(())
     }
 
     /// Takes in somebody to talk with, or what has changed about them: standing, devices, reach.

@@ -41,7 +41,8 @@ pub enum SendError {
 }
 
 impl<A: OlmAccount> Talking<A> {
-    /// Writes a text to somebody: into the history, and into the outbox for each of their devices.
+    /// Writes a text to somebody: into the history, and into the outbox for each of their devices. Nothing has the id
+    /// yet.
     ///
     /// # Errors
     /// The inner error says why nothing was written; the outer one is the storage's.
@@ -49,6 +50,7 @@ impl<A: OlmAccount> Talking<A> {
         &mut self,
         context: &mut Context<'_>,
         account: &AccountKey,
+        id: MessageId,
         text: &MessageText,
     ) -> Result<Result<MessageRow, SendError>, StorageError> {
         let person = self.circle.person(account);
@@ -63,7 +65,7 @@ impl<A: OlmAccount> Talking<A> {
             return Ok(Err(full.into()));
         }
         let us = (context.identity.device(), *account);
-        let (row, content) = history::write_own(context.store, context.now, context.rng, us, text)?;
+        let (row, content) = history::write_own(context.store, context.now, id, us, text)?;
         for device in devices {
             self.add(context, (*account, device), &content)?;
             trace::note(context.store, context.now, row.id, Step::Queued, Some(device))?;
@@ -249,9 +251,12 @@ impl<A: OlmAccount> Talking<A> {
         answer: &Result<Response, CallError>,
     ) -> Result<(), StorageError> {
         let Ok(Response::Delivered(on_disk)) = answer else {
-            // The device does not know us on this connection, or the connection is gone.
             if let Some(up) = self.links.up(device).filter(|_| self.outbox.flies(device, question)) {
-                self.forget_connection(&up.node, &up.binding);
+                // A device that answers, but does not know us, leaves the connection as it is: forgotten here, it
+                // would never be told of again.
+                if matches!(answer, Err(CallError::Closed)) {
+                    self.forget_connection(&up.node, &up.binding);
+                }
                 self.link_lost(context, device)?;
             }
             return Ok(());

@@ -9,7 +9,7 @@ use starling_proto::time::Now;
 use super::presence::PresenceView;
 use super::trace::{self, TraceStep};
 use super::{Context, Talking};
-use crate::storage::{MessageRow, MessageState, StorageError, TalkStore};
+use crate::storage::{MessageRow, StorageError, TalkStore};
 
 /// Which messages of a conversation to show.
 #[derive(Debug, Clone, Copy)]
@@ -35,27 +35,24 @@ impl<A: OlmAccount> Talking<A> {
         context: &mut Context<'_>,
         page: Page<'_>,
     ) -> Result<Vec<MessageRow>, StorageError> {
-        let before = match page.before {
-            None => None,
-            Some(id) => match context.store.message(&id)? {
-                Some(row) if row.conversation == page.conversation => Some(row.position),
-                _ => return Ok(Vec::new()),
-            },
-        };
-        let mut rows = context.store.messages(&page.conversation, before, page.limit, page.text)?;
+        let mut rows = Self::page(context.store, page)?;
         self.mark_read(context, &mut rows)?;
         Ok(rows)
     }
 
-    /// One message of ours or of others.
+    /// The same, without marking anything.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
-    pub fn message_state(
-        store: &dyn TalkStore,
-        id: &MessageId,
-    ) -> Result<Option<MessageState>, StorageError> {
-        Ok(store.message(id)?.map(|row| row.state))
+    pub fn page(store: &dyn TalkStore, page: Page<'_>) -> Result<Vec<MessageRow>, StorageError> {
+        let before = match page.before {
+            None => None,
+            Some(id) => match store.message(&id)? {
+                Some(row) if row.conversation == page.conversation => Some(row.position),
+                _ => return Ok(Vec::new()),
+            },
+        };
+        store.messages(&page.conversation, before, page.limit, page.text)
     }
 
     /// Why has it not arrived? The steps of one message, oldest first.

@@ -1,5 +1,7 @@
 //! The loop: drain, handle, commit once, let go.
 
+mod recovery;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use starling_proto::ids::NodeKey;
 use starling_proto::message::Hello;
 
 use super::inbox::{Inbox, Waited};
+use super::room::Room;
 use super::waiting::Waiting;
 use super::{Call, Disk, Item, Machine, MachineId, Outside};
 use crate::clock::Clock;
@@ -31,6 +34,7 @@ pub(crate) struct CoreThread<M: Machine, D: Disk, O: Outside> {
     inbox: Arc<Inbox<Item>>,
     outside: O,
     waiting: Waiting,
+    room: Room,
     /// Who is connected, so that a rebuilt machine can be told.
     peers: BTreeMap<NodeKey, PeerUp>,
     /// Outputs of this batch: they leave after the commit.
@@ -68,7 +72,7 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
         inbox: Arc<Inbox<Item>>,
         outside: O,
     ) -> Result<Self, String> {
-        let machine = build::<M, D>(&config, &mut disk, &mut rng, clock)?;
+        let machine = recovery::build(&config, &mut disk, &mut rng, clock).map_err(|unbuilt| unbuilt.text)?;
         let mut this = Self {
             machine,
             machine_id: MachineId(0),
@@ -79,6 +83,7 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
             inbox,
             outside,
             waiting: Waiting::default(),
+            room: Room::default(),
             peers: BTreeMap::new(),
             held: Vec::new(),
             owed: Vec::new(),
@@ -94,7 +99,8 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
     pub(crate) fn run(mut self) -> Ended {
         let mut items = Vec::with_capacity(limits::BATCH);
         loop {
-            let until = if self.owed.is_empty() { self.timer_due() } else { Some(Instant::now()) };
+            self.look_for_room();
+            let until = if self.owed.is_empty() { self.next_wake() } else { Some(Instant::now()) };
             if self.inbox.wait(until, limits::BATCH, &mut items) == Waited::Closed {
                 return Ended::Closed;
             }
@@ -107,12 +113,17 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
             if inputs.is_empty() {
                 continue;
             }
-            if let Err(error) = self.batch(inputs)
+            if let Err(error) = self.round(inputs)
                 && let Err(ended) = self.recover(&error)
             {
                 return ended;
             }
         }
+    }
+
+    /// When there is something to do although nothing comes.
+    fn next_wake(&self) -> Option<Instant> {
+        [self.timer_due(), self.room.next_trial()].into_iter().flatten().min()
     }
 
     /// When the machine's timer is due.
@@ -151,6 +162,16 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
         })
     }
 
+    /// One transaction for all inputs. While the disk is full one for each, the user's first: what must be written takes
+    /// nothing down then that need not be.
+    fn round(&mut self, mut inputs: Vec<Input>) -> Result<(), StorageError> {
+        if !self.room.is_full() {
+            return self.batch(inputs);
+        }
+        inputs.sort_by_key(|input| !matches!(input, Input::Command { .. }));
+        inputs.into_iter().try_for_each(|input| self.batch(vec![input]))
+    }
+
     /// One transaction: what `inputs` cause leaves only when it is on disk.
     fn batch(&mut self, inputs: Vec<Input>) -> Result<(), StorageError> {
         self.disk.begin()?;
@@ -161,7 +182,10 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
         }
         self.disk.commit()?;
         self.release();
-        self.pause = limits::PAUSE_MIN;
+        // While the disk is full, what writes nothing goes well in between what fails: that mends nothing.
+        if !self.room.is_full() {
+            self.pause = limits::PAUSE_MIN;
+        }
         Ok(())
     }
 
@@ -198,87 +222,6 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
                 _ => tracing::error!("the core wants something that this shell does not know"),
             }
         }
-    }
-
-    /// After a failed batch: nothing of it leaves, and a new machine is built from what is on disk.
-    fn recover(&mut self, error: &StorageError) -> Result<(), Ended> {
-        tracing::warn!(
-            kind = kind(error),
-            held = self.held.len(),
-            "a transaction failed; rebuilding the core"
-        );
-        self.held.clear();
-        self.owed.clear();
-        self.waiting.fail(error);
-        if self.disk.rollback().is_err() {
-            // A failed commit may have ended the transaction already; if it has not, `begin` will say so.
-            tracing::debug!("there was nothing to roll back");
-        }
-        self.machine_id = MachineId(self.machine_id.0.saturating_add(1));
-        let mut last = String::new();
-        for _ in 0..limits::REBUILDS {
-            self.wait_a_little();
-            match build::<M, D>(&self.config, &mut self.disk, &mut self.rng, self.clock) {
-                Ok(machine) => {
-                    self.resume(machine);
-                    return Ok(());
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(Ended::Failed(last))
-    }
-
-    /// Puts a new machine in place and tells it who is connected.
-    fn resume(&mut self, machine: M) {
-        self.machine = machine;
-        self.timer_from = None;
-        let peers = self.peers.values();
-        self.owed.extend(peers.map(|up| Input::PeerUp {
-            remote: up.remote,
-            hello: up.hello.clone(),
-            dialled: up.dialled,
-        }));
-        self.collect();
-        self.release();
-    }
-
-    /// Waits, longer from time to time; a closed inbox ends the wait.
-    fn wait_a_little(&mut self) {
-        if let Some(until) = Instant::now().checked_add(self.pause) {
-            self.inbox.pause(until);
-        }
-        self.pause = self.pause.saturating_mul(2).min(limits::PAUSE_MAX);
-    }
-}
-
-/// Builds a machine inside a transaction of its own.
-fn build<M: Machine, D: Disk>(
-    config: &M::Config,
-    disk: &mut D,
-    rng: &mut StdRng,
-    clock: Clock,
-) -> Result<M, String> {
-    let attempt = |disk: &mut D, rng: &mut StdRng| -> Result<M, Box<dyn std::error::Error>> {
-        disk.begin()?;
-        let machine = M::load(config, clock.now(), rng, disk.store())?;
-        disk.commit()?;
-        Ok(machine)
-    };
-    attempt(disk, rng).map_err(|error| {
-        if disk.rollback().is_err() {
-            tracing::debug!("there was nothing to roll back");
-        }
-        error.to_string()
-    })
-}
-
-/// A word for the log: the error's own text may quote what the database says.
-const fn kind(error: &StorageError) -> &'static str {
-    match error {
-        StorageError::Full => "full",
-        StorageError::Corrupt(_) => "corrupt",
-        _ => "failed",
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod core_thread;
 pub(crate) mod inbox;
+mod room;
 mod waiting;
 
 use std::sync::Arc;
@@ -57,6 +58,15 @@ pub trait Machine: Sized + Send + 'static {
 
     /// When [`Input::Timer`] is due; to be asked again after each input.
     fn next_timeout(&self) -> Option<Tick>;
+
+    /// The disk is full, or no longer: told to each machine that is built while it is, and once when there is room
+    /// again; an [`Input::Timer`] follows then, due or not.
+    ///
+    /// A full disk is no reason to end. While it lasts the machine should refuse whatever would have to be written: a
+    /// write that fails costs the whole machine, which is built anew. For the same reason [`Self::load`] should write
+    /// nothing, or there is no machine until there is room. A machine that knows neither is safe all the same: everybody
+    /// who asks is refused, ever more slowly.
+    fn disk_full(&mut self, _full: bool) {}
 }
 
 /// A store with transactions. Everything between [`Self::begin`] and [`Self::commit`] is on disk whole or not at all.
@@ -81,6 +91,14 @@ pub trait Disk: Send + 'static {
     /// # Errors
     /// [`StorageError`] from beneath.
     fn rollback(&mut self) -> Result<(), StorageError>;
+
+    /// Whether there is room for a good while: found out by writing, since what a file system calls free may be another's.
+    /// Called now and then while the disk is full, outside a transaction. Asks for much more than a transaction needs,
+    /// so that a disk with a few free bytes does not count as full and as not full in turn.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath, other than [`StorageError::Full`].
+    fn has_room(&mut self) -> Result<bool, StorageError>;
 }
 
 /// What waits for the core. Each kind carries what bounds it: see [`crate::limits`].

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use starling_core::io::{CommandError, CommandId, CommandOutput, ErrorCode};
 use starling_core::storage::StorageError;
 use starling_overlay::io::InboundId;
-use starling_proto::message::Response;
+use starling_proto::message::{Refusal, Response};
 use tokio::sync::oneshot;
 
 use super::{CommandReply, Permit};
@@ -52,9 +52,11 @@ impl Waiting {
         }
     }
 
-    /// The machine is gone: users are told why, peers' streams are closed.
+    /// The machine is gone: users are told why, peers that they may ask again later.
     pub(super) fn fail(&mut self, error: &StorageError) {
-        self.peers.clear();
+        for (reply, _permit) in std::mem::take(&mut self.peers).into_values() {
+            drop(reply.send(Response::Refused(Refusal::Busy)));
+        }
         for (reply, _permit) in std::mem::take(&mut self.users).into_values() {
             drop(reply.send(Err(storage_failed(error))));
         }
@@ -70,7 +72,9 @@ impl Waiting {
 /// What a user is told whose command could not be stored.
 fn storage_failed(error: &StorageError) -> CommandError {
     let (message, hint) = match error {
-        StorageError::Full => ("the disk is full, so nothing was changed", "free some space and try again"),
+        StorageError::Full => {
+            ("the disk is full, so nothing was changed", "free some space, and try again after half a minute")
+        }
         StorageError::Corrupt(_) => (
             "the database holds something that cannot be right",
             "run `starling doctor`, and restore a backup",

@@ -1,10 +1,10 @@
-//! How many connections there may be: in all, from others, from one address group.
+//! How many connections there may be: in all, from others, from one address group, from one wider network.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use starling_overlay::group::AddressGroup;
+use starling_overlay::group::{AddressGroup, Prefix};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -23,6 +23,7 @@ struct Taken {
     total: usize,
     incoming: usize,
     groups: BTreeMap<AddressGroup, usize>,
+    networks: BTreeMap<Prefix, usize>,
 }
 
 /// A seat; free again when dropped.
@@ -57,16 +58,15 @@ impl Seats {
     pub(crate) fn incoming(&self, address: &SocketAddr) -> Result<Seat, Full> {
         let group = AddressGroup::of(address);
         let mut taken = lock(&self.taken);
-        let of_group = taken.groups.get(&group).copied().unwrap_or(0);
         if taken.total >= self.limits.connections
             || taken.incoming >= self.limits.incoming
-            || of_group >= self.limits.incoming_per_group
+            || count_of(&taken.groups, &group) >= self.limits.incoming_per_group
+            || network(&group)
+                .is_some_and(|wide| count_of(&taken.networks, &wide) >= self.limits.incoming_per_network)
         {
             return Err(Full);
         }
-        taken.total = taken.total.saturating_add(1);
-        taken.incoming = taken.incoming.saturating_add(1);
-        taken.groups.insert(group, of_group.saturating_add(1));
+        taken.enter(group);
         Ok(self.seat(Some(group)))
     }
 
@@ -88,16 +88,47 @@ impl Drop for Seat {
 }
 
 impl Taken {
+    fn enter(&mut self, group: AddressGroup) {
+        self.total = self.total.saturating_add(1);
+        self.incoming = self.incoming.saturating_add(1);
+        add(&mut self.groups, group);
+        if let Some(wide) = network(&group) {
+            add(&mut self.networks, wide);
+        }
+    }
+
     fn leave(&mut self, group: Option<AddressGroup>) {
         self.total = self.total.saturating_sub(1);
         let Some(group) = group else { return };
         self.incoming = self.incoming.saturating_sub(1);
-        let left = self.groups.get(&group).map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            self.groups.remove(&group);
-        } else {
-            self.groups.insert(group, left);
+        take(&mut self.groups, group);
+        if let Some(wide) = network(&group) {
+            take(&mut self.networks, wide);
         }
+    }
+}
+
+/// The widest prefix by which public addresses are counted, an IPv4 /16 or an IPv6 /32; local addresses have none.
+fn network(group: &AddressGroup) -> Option<Prefix> {
+    group.caps().last().map(|cap| cap.prefix)
+}
+
+fn count_of<K: Ord>(counts: &BTreeMap<K, usize>, key: &K) -> usize {
+    counts.get(key).copied().unwrap_or(0)
+}
+
+fn add<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    let count = counts.entry(key).or_insert(0);
+    *count = count.saturating_add(1);
+}
+
+/// Nothing is remembered of a key whose last seat is free.
+fn take<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    let left = count_of(counts, &key).saturating_sub(1);
+    if left == 0 {
+        counts.remove(&key);
+    } else {
+        counts.insert(key, left);
     }
 }
 
@@ -130,6 +161,33 @@ mod tests {
     }
 
     #[test]
+    fn spm_03_many_small_networks_of_one_provider_take_only_their_share() {
+        for (provider, elsewhere) in [
+            (["8.8.1.1:1", "8.8.2.1:1", "8.8.3.1:1"], "8.9.1.1:1"),
+            (["[2001:db8:1::1]:1", "[2001:db8:8002::1]:1", "[2001:db8:3::1]:1"], "[2001:db9:1::1]:1"),
+        ] {
+            let limits = Limits { connections: 9, incoming: 9, incoming_per_network: 2, ..Limits::default() };
+            let seats = Seats::new(limits);
+            let [first, second, third] = provider.map(from);
+            let first = seats.incoming(&first).unwrap();
+            let _second = seats.incoming(&second).unwrap();
+            assert_eq!(seats.incoming(&third).unwrap_err(), Full);
+            let _elsewhere = seats.incoming(&from(elsewhere)).unwrap();
+            drop(first);
+            assert!(seats.incoming(&third).is_ok());
+        }
+    }
+
+    #[test]
+    fn addresses_of_ones_own_network_are_of_no_wider_one() {
+        let seats = Seats::new(Limits { incoming_per_network: 1, ..Limits::default() });
+        let local = ["127.0.0.1:1", "127.0.0.1:2", "10.0.0.1:1", "10.0.0.2:1", "[fd00::1]:1", "[fd00::2]:1"];
+        let held: Vec<_> = local.iter().map(|address| seats.incoming(&from(address)).unwrap()).collect();
+        assert!(lock(&seats.taken).networks.is_empty());
+        drop(held);
+    }
+
+    #[test]
     fn spm_03_strangers_leave_room_for_our_own_dials() {
         let seats = seats(3, 2, 9);
         let _a = seats.incoming(&from("8.8.8.1:1")).unwrap();
@@ -145,7 +203,7 @@ mod tests {
     fn nothing_is_remembered_of_those_who_left() {
         let seats = seats(3, 2, 9);
         drop(seats.incoming(&from("8.8.8.1:1")).unwrap());
-        assert!(lock(&seats.taken).groups.is_empty());
+        assert!(lock(&seats.taken).groups.is_empty() && lock(&seats.taken).networks.is_empty());
         assert_eq!(lock(&seats.taken).total, 0);
     }
 }

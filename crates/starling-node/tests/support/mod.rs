@@ -48,6 +48,8 @@ pub struct Control {
     pub answers: Mutex<Vec<Result<Response, CallError>>>,
     /// The way of calls; any if not set.
     pub way: Mutex<Option<Way>>,
+    /// What the machines were told of the disk.
+    pub told_full: Mutex<Vec<bool>>,
     /// Bindings of connections.
     pub bindings: Mutex<Vec<[u8; 32]>>,
 }
@@ -132,6 +134,10 @@ impl Machine for TestMachine {
 
     fn next_timeout(&self) -> Option<Tick> {
         None
+    }
+
+    fn disk_full(&mut self, full: bool) {
+        self.control.told_full.lock().unwrap().push(full);
     }
 }
 
@@ -254,6 +260,10 @@ impl Disk for TestDisk {
         self.open = self.saved.clone();
         Ok(())
     }
+
+    fn has_room(&mut self) -> Result<bool, StorageError> {
+        Ok(!self.control.disk_full.load(Ordering::Relaxed))
+    }
 }
 
 /// A running node and what the test can see of it.
@@ -309,11 +319,14 @@ impl TestNode {
 
     /// Waits for an event; others are passed over.
     pub async fn wait_for(&mut self, wanted: &Event) {
+        self.wait_until(|event| event == wanted).await;
+    }
+
+    /// Waits for an event that is as wanted; others are passed over.
+    pub async fn wait_until(&mut self, wanted: impl Fn(&Event) -> bool) {
         let events = &mut self.events;
-        within(async {
-            while events.next().await.expect("the node runs").what != News::Event(wanted.clone()) {}
-        })
-        .await;
+        let is_wanted = |news: &News| matches!(news, News::Event(event) if wanted(event));
+        within(async { while !is_wanted(&events.next().await.expect("the node runs").what) {} }).await;
     }
 
     pub fn failures(&self) -> Vec<Result<Response, CallError>> {

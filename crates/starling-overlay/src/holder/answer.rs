@@ -12,7 +12,7 @@ use starling_proto::record::{Record, RecordKind};
 use starling_proto::time::Now;
 
 use super::index::Entry;
-use super::{Holder, Tools, chance, limits};
+use super::{Holder, Tools, chance, limits, work};
 use crate::group::AddressGroup;
 use crate::storage::{RecordStore, StorageError};
 
@@ -78,6 +78,7 @@ impl Holder {
         }
         let all = rows.len();
         let ids: Vec<(RecordId, u32)> = rows.iter().map(|held| (held.id, held.size)).collect();
+        work::add(&mut self.work.rows, all);
         let mut answer = Answer::new(FrameKind::Records, wanted.count, wanted.reserved);
         let mut unreadable: usize = 0;
         for (id, size) in ids {
@@ -106,6 +107,8 @@ impl Holder {
         chance::draw(tools.rng, &mut rows, all);
         rows.truncate(limits::QUERY_SCAN);
         let scanned = rows.len();
+        work::add(&mut self.work.rows, all);
+        work::add(&mut self.work.compared, scanned);
         let mut matches = Vec::new();
         for (id, group) in rows {
             let Some(record) = self.read(tools.store, &id)? else { continue };

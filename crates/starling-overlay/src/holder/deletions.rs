@@ -8,10 +8,19 @@ use starling_proto::ids::{RecordId, RecordKey};
 use starling_proto::time::{Now, Tick, UnixSeconds};
 
 use super::clock::{ClockCheck, Lifetime};
-use super::limits;
 use super::tally::Tally;
+use super::{Tools, limits};
 use crate::group::AddressGroup;
 use crate::storage::{DeletedRecord, RecordStore, StorageError};
+
+/// Where a deletion is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Across a restart.
+    OnDisk,
+    /// Until the process ends: there is no room on disk.
+    InMemory,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
@@ -51,20 +60,22 @@ impl Deletions {
     pub(super) fn remember(
         &mut self,
         now: Now,
-        store: &mut dyn RecordStore,
-        rng: &mut dyn CryptoRng,
+        tools: &mut Tools<'_>,
         deleted: &DeletedRecord,
+        keep: Keep,
     ) -> Result<(), StorageError> {
         let known = self.contains(deleted.key, deleted.id);
         if !known && self.rows.len() >= limits::DELETIONS {
             if !self.tally.yields_to(&deleted.group, 1) {
                 return Ok(());
             }
-            for place in self.soonest_of_largest(rng) {
-                self.forget(store, &place)?;
+            for place in self.soonest_of_largest(tools.rng) {
+                self.forget(tools.store, &place)?;
             }
         }
-        store.write_deletion(deleted)?;
+        if keep == Keep::OnDisk {
+            tools.store.write_deletion(deleted)?;
+        }
         self.insert(deleted, now);
         Ok(())
     }
@@ -109,6 +120,7 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng as _;
 
     use super::*;
+    use crate::holder::testing::Double;
     use crate::memory::MemoryStore;
 
     const FLOOD: AddressGroup = AddressGroup::V4([6, 6, 6]);
@@ -130,14 +142,18 @@ mod tests {
     fn a_flood_of_deletions_makes_way_for_another_owner() {
         let (mut store, mut rng) = (MemoryStore::default(), ChaCha8Rng::seed_from_u64(5));
         let mut deletions = Deletions::default();
+        let mut remember = |deletions: &mut Deletions, deleted: &DeletedRecord| {
+            let mut tools = Tools { store: &mut store, verify: &Double::default(), rng: &mut rng };
+            deletions.remember(Now::default(), &mut tools, deleted, Keep::OnDisk).unwrap();
+        };
         for number in 0..limits::DELETIONS + 3 {
-            deletions.remember(Now::default(), &mut store, &mut rng, &deleted(number, FLOOD)).unwrap();
+            remember(&mut deletions, &deleted(number, FLOOD));
         }
         assert_eq!(deletions.len(), limits::DELETIONS);
         let late = deleted(limits::DELETIONS + 2, FLOOD);
         assert!(!deletions.contains(late.key, late.id), "the flood does not push out its own");
         let owners = deleted(1_000_000, OWNER);
-        deletions.remember(Now::default(), &mut store, &mut rng, &owners).unwrap();
+        remember(&mut deletions, &owners);
         assert!(deletions.contains(owners.key, owners.id));
         assert!(!deletions.contains(late.key, deleted(0, FLOOD).id));
         assert_eq!(store.deleted_records().unwrap().len(), deletions.len());

@@ -15,6 +15,7 @@ mod room;
 mod subscriptions;
 mod sweep;
 mod tally;
+mod work;
 
 #[cfg(test)]
 mod testing;
@@ -34,6 +35,7 @@ use starling_proto::time::Now;
 pub use answer::{Found, Wanted};
 pub use handover::{Handover, HandoverCursor};
 pub use sweep::Swept;
+pub use work::Work;
 
 use self::clock::ClockCheck;
 use self::deletions::Deletions;
@@ -127,6 +129,9 @@ pub struct Holder {
     subscriptions: Subscriptions,
     clock: ClockCheck,
     damaged: BTreeSet<RecordId>,
+    work: Work,
+    /// Whether the disk beneath has no room.
+    full: bool,
 }
 
 /// How an offered version stands to what is held.
@@ -158,6 +163,8 @@ impl Holder {
             subscriptions: Subscriptions::default(),
             clock: ClockCheck::default(),
             damaged: BTreeSet::new(),
+            work: Work::default(),
+            full: false,
         })
     }
 
@@ -181,6 +188,9 @@ impl Holder {
         if old.is_none() && deletes_on_its_word(&held) {
             return Ok(Stored::without_notice(StoreOutcome::Invalid));
         }
+        if self.full {
+            return Ok(Stored::without_notice(StoreOutcome::NotServing));
+        }
         if let Some(old) = &old {
             held.keep_until = held.keep_until.max(old.keep_until);
         }
@@ -195,6 +205,24 @@ impl Holder {
         let notify = self.subscriptions.notices(&held);
         self.index.insert(held, now);
         Ok(Stored { outcome: StoreOutcome::Stored, notify })
+    }
+
+    /// While the disk is full nothing new is taken, and deletions are remembered in memory only: what makes room goes on,
+    /// what needs room does not. Not kept across a [`Self::load`].
+    pub const fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// Whether the disk is full, as far as we were told.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// What answering has cost so far.
+    #[must_use]
+    pub const fn work(&self) -> Work {
+        self.work
     }
 
     /// How much is held.

@@ -9,7 +9,8 @@ use starling_proto::message::{Operation, OwnerRequest, Refusal, Response};
 use starling_proto::record::RecordKind;
 use starling_proto::time::Now;
 
-use super::{Holder, Tools};
+use super::deletions::Keep;
+use super::{Holder, Tools, work};
 use crate::group::AddressGroup;
 use crate::io::Remote;
 use crate::storage::{DeletedRecord, StorageError};
@@ -52,10 +53,13 @@ impl Holder {
 
     /// What lies there: deposits with leave first, the oldest first, as [`Self::fetch`] gives them. Who has more than
     /// one answer holds deletes what it has read and lists again.
-    fn list(&self, now: Now, key: RecordKey) -> Vec<RecordId> {
+    fn list(&mut self, now: Now, key: RecordKey) -> Vec<RecordId> {
         let mut rows: Vec<_> = self.live(now, key, RecordKind::Deposit).map(|entry| &entry.held).collect();
         rows.sort_by_key(|held| (Reverse(held.welcome), held.received, held.id));
-        rows.into_iter().take(proto_limits::RECORD_IDS).map(|held| held.id).collect()
+        let all = rows.len();
+        let ids = rows.into_iter().take(proto_limits::RECORD_IDS).map(|held| held.id).collect();
+        work::add(&mut self.work.rows, all);
+        ids
     }
 
     /// Deletes from one mailbox, and remembers ids that are not here as well: repair may be bringing them just now.
@@ -77,7 +81,9 @@ impl Holder {
                 count = count.saturating_add(1);
             }
             let deleted = DeletedRecord { key, id: *id, deleted: now.seconds(), keep_until: at_most, group };
-            self.deletions.remember(now, tools.store, tools.rng, &deleted)?;
+            work::add(&mut self.work.deleted, 1);
+            let keep = if self.full { Keep::InMemory } else { Keep::OnDisk };
+            self.deletions.remember(now, tools, &deleted, keep)?;
         }
         Ok(count)
     }

@@ -20,7 +20,7 @@ pub struct Swept {
 impl Holder {
     /// Removes what is over, and rows that could not be read; at most [`limits::SWEEP`] rows at a time.
     ///
-    /// `clock_trusted`: five peers of different address groups are within an hour of our clock. Wall time counts only
+    /// `clock_trusted`: unrelated peers confirm what our clock says now (docs/protocol/overlay.md). Wall time counts only
     /// after they were once, and only while it advances with running time; what has been here for its whole life by
     /// running time is over in any case.
     ///

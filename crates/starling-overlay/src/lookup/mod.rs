@@ -7,6 +7,7 @@
 //! What a hostile answer can do is bounded: peers of one address group take only so many places, contacts that turn
 //! out to be invented spoil the credit of whoever named them, and requests and time have budgets.
 
+mod hearsay;
 mod shortlist;
 
 use alloc::vec::Vec;
@@ -17,7 +18,8 @@ use starling_proto::ids::{NodeId, NodeKey};
 use starling_proto::limits;
 use starling_proto::time::Tick;
 
-use self::shortlist::{Shortlist, SourceId, Standing};
+use self::hearsay::SourceId;
+use self::shortlist::{Candidate, Shortlist, Standing};
 use crate::config::LookupConfig;
 use crate::group::AddressGroup;
 
@@ -47,6 +49,9 @@ pub enum LookupInput {
 pub enum LookupOutput {
     /// Ask this peer for those closest to the target.
     Ask(Peer),
+    /// Ask this one, which is silent, at other addresses than before, on a connection of its own: a dial to the first
+    /// ones may still be under way.
+    AskElsewhere(Peer),
     /// It has ended.
     Done(Found),
 }
@@ -188,14 +193,8 @@ impl Lookup {
         let Some(index) = self.shortlist.position(&from) else { return false };
         let Some(candidate) = self.shortlist.get_mut(index) else { return false };
         let before = candidate.standing;
-        if !matches!(before, Standing::Asked(_) | Standing::Slow) {
+        if !candidate.answered(address, serves) {
             return false;
-        }
-        candidate.standing = if serves { Standing::Answered } else { Standing::Failed };
-        if let Some(address) = address {
-            candidate.group = AddressGroup::of(&address);
-            let claimed = candidate.peer.addresses().iter().copied().filter(|other| *other != address);
-            candidate.peer = Peer::new(from, core::iter::once(address).chain(claimed));
         }
         if before == Standing::Slow {
             self.shortlist.pardon(index);
@@ -208,7 +207,7 @@ impl Lookup {
     fn take_in(&mut self, peers: Vec<Peer>) -> bool {
         let closest = |list: &Shortlist| {
             let mut left = list.iter().filter(|candidate| candidate.standing == Standing::New);
-            left.next().map(|candidate| candidate.peer.key())
+            left.next().map(Candidate::key)
         };
         let before = closest(&self.shortlist);
         let source = self.shortlist.source();
@@ -224,11 +223,14 @@ impl Lookup {
         let Some(index) = self.shortlist.position(key) else { return };
         let Some(candidate) = self.shortlist.get_mut(index) else { return };
         let before = candidate.standing;
-        candidate.standing = Standing::Failed;
+        if !candidate.failed() {
+            return;
+        }
         if let Standing::Asked(_) = before {
             self.shortlist.credit(index, false);
             self.widen_parallelism();
         }
+        self.shortlist.retry(index);
     }
 
     fn mark_slow(&mut self, now: Tick) {
@@ -244,28 +246,30 @@ impl Lookup {
         }
         for index in slow {
             self.shortlist.credit(index, false);
+            self.shortlist.retry(index);
             self.widen_parallelism();
         }
     }
 
     fn ask(&mut self, index: usize, now: Tick) -> Option<LookupOutput> {
         let candidate = self.shortlist.get_mut(index)?;
-        candidate.standing = Standing::Asked(now);
+        let again = candidate.asked(now);
         self.requests = self.requests.saturating_add(1);
-        Some(LookupOutput::Ask(candidate.peer.clone()))
+        let peer = candidate.peer();
+        Some(if again { LookupOutput::AskElsewhere(peer) } else { LookupOutput::Ask(peer) })
     }
 
     fn finish(&mut self, cut_short: bool) -> LookupOutput {
         self.ended = true;
         let window = self.shortlist.answered(self.width);
         let answered = window.members.iter().filter_map(|index| self.shortlist.get(*index));
-        let peers = answered.map(|candidate| (candidate.peer.clone(), candidate.group)).collect();
+        let peers = answered.filter_map(|candidate| Some((candidate.peer(), candidate.group()?))).collect();
         let caps_relaxed = window.relaxed;
         LookupOutput::Done(Found { peers, requests: self.requests, caps_relaxed, cut_short })
     }
 
     fn under_way(&self) -> usize {
-        let asked = |candidate: &&shortlist::Candidate| matches!(candidate.standing, Standing::Asked(_));
+        let asked = |candidate: &&Candidate| matches!(candidate.standing, Standing::Asked(_));
         self.shortlist.iter().filter(asked).count()
     }
 

@@ -1,15 +1,17 @@
 //! What a lookup knows of the peers near its target: who told of whom, who was asked, who answered.
 
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use starling_proto::addr::Peer;
 use starling_proto::ids::{Distance, NodeId, NodeKey};
 use starling_proto::time::Tick;
 
+use super::hearsay::{Hearsay, SourceId};
 use crate::group::{AddressGroup, CapCount};
 
-/// Sources remembered for each candidate: enough that a liar among them does not decide.
-const SOURCES: usize = 3;
+/// How often a candidate that is silent is asked once more at addresses that others named meanwhile.
+const RETRIES: u8 = 2;
 /// The caps are doubled up to this factor where there are too few groups; at 16 they no longer bind a set of 80.
 const MAX_FACTOR: usize = 64;
 
@@ -31,20 +33,17 @@ pub(super) enum Standing {
 /// A peer that may be among the closest.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    pub(super) peer: Peer,
     distance: Distance,
-    pub(super) group: AddressGroup,
     pub(super) standing: Standing,
-    sources: [Option<SourceId>; SOURCES],
-}
-
-/// Somebody who told of candidates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SourceId(u16);
-
-impl SourceId {
-    /// Our own table: never under suspicion.
-    pub(super) const OURSELVES: Self = Self(0);
+    /// Where it is asked.
+    said: Hearsay,
+    /// Where it is said to be besides, by those who spoke when it had been asked.
+    elsewhere: Option<Hearsay>,
+    /// Where it answered from.
+    proven: Option<SocketAddr>,
+    /// Requests to it that have not ended.
+    calls: u8,
+    retries: u8,
 }
 
 /// How those whom one source named turned out.
@@ -112,34 +111,35 @@ impl Shortlist {
 
     /// Adds what `source` told; peers without an address cannot be asked.
     pub(super) fn add(&mut self, peer: Peer, source: SourceId) {
-        let Some(group) = peer.addresses().first().map(AddressGroup::of) else { return };
+        if peer.addresses().is_empty() {
+            return;
+        }
         let distance = peer.key().node_id().distance(&self.target);
         match self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&distance)) {
             Ok(known) => {
                 if let Some(candidate) = self.candidates.get_mut(known) {
-                    candidate.named_by(source);
+                    candidate.named(peer, source);
                 }
             }
-            Err(mut at) => {
-                if self.candidates.len() >= self.bound {
-                    match self.drop_one() {
-                        Some(dropped) if dropped < at => at = at.saturating_sub(1),
-                        Some(_) => {}
-                        None => return,
-                    }
-                }
-                let mut sources = [None; SOURCES];
-                sources[0] = Some(source);
-                let standing = Standing::New;
-                self.candidates.insert(at, Candidate { peer, distance, group, standing, sources });
+            Err(at) => self.insert(at, Candidate::new(distance, Hearsay::new(peer, source))),
+        }
+    }
+
+    fn insert(&mut self, mut at: usize, candidate: Candidate) {
+        if self.candidates.len() >= self.bound {
+            match self.drop_one() {
+                Some(dropped) if dropped < at => at = at.saturating_sub(1),
+                Some(_) => {}
+                None => return,
             }
         }
+        self.candidates.insert(at, candidate);
     }
 
     /// Settles the credit of those who named a candidate.
     pub(super) fn credit(&mut self, index: usize, alive: bool) {
         let Some(candidate) = self.candidates.get(index) else { return };
-        for source in candidate.sources.iter().flatten() {
+        for source in candidate.said.sources() {
             if let Some(credit) = self.credits.get_mut(usize::from(source.0)) {
                 let side = if alive { &mut credit.alive } else { &mut credit.dead };
                 *side = side.saturating_add(1);
@@ -147,10 +147,18 @@ impl Shortlist {
         }
     }
 
+    /// Has a silent candidate asked once more, if there is another address for it. What it was blamed for stays with those
+    /// who named the first.
+    pub(super) fn retry(&mut self, index: usize) {
+        if let Some(candidate) = self.candidates.get_mut(index) {
+            candidate.retry();
+        }
+    }
+
     /// Takes back that a candidate was counted as dead: it was only slow.
     pub(super) fn pardon(&mut self, index: usize) {
         let Some(candidate) = self.candidates.get(index) else { return };
-        for source in candidate.sources.iter().flatten() {
+        for source in candidate.said.sources() {
             if let Some(credit) = self.credits.get_mut(usize::from(source.0)) {
                 credit.dead = credit.dead.saturating_sub(1);
             }
@@ -180,11 +188,13 @@ impl Shortlist {
             match candidate.standing {
                 standing if !counts(standing) => {}
                 Standing::New if self.is_doubtful(candidate) => doubtful.push(index),
-                _ if caps.has_room(&candidate.group, 1) => {
-                    caps.add(&candidate.group);
-                    window.members.push(index);
-                }
-                _ => over.push(index),
+                _ => match candidate.group_within(&caps, 1) {
+                    Some(group) => {
+                        caps.add(&group);
+                        window.members.push(index);
+                    }
+                    None => over.push(index),
+                },
             }
         }
         self.relax(&mut window, &mut caps, over, width);
@@ -199,10 +209,11 @@ impl Shortlist {
         while window.members.len() < width && !over.is_empty() && factor <= MAX_FACTOR {
             over.retain(|index| {
                 let Some(candidate) = self.candidates.get(*index) else { return false };
-                if window.members.len() >= width || !caps.has_room(&candidate.group, factor) {
+                if window.members.len() >= width {
                     return true;
                 }
-                caps.add(&candidate.group);
+                let Some(group) = candidate.group_within(caps, factor) else { return true };
+                caps.add(&group);
                 window.members.push(*index);
                 window.relaxed = true;
                 false
@@ -213,8 +224,8 @@ impl Shortlist {
 
     /// Whether everybody who named it has named more dead peers than their living ones excuse.
     fn is_doubtful(&self, candidate: &Candidate) -> bool {
-        candidate.sources.iter().flatten().all(|source| {
-            *source != SourceId::OURSELVES
+        candidate.said.sources().all(|source| {
+            source != SourceId::OURSELVES
                 && self
                     .credits
                     .get(usize::from(source.0))
@@ -233,12 +244,92 @@ impl Shortlist {
 }
 
 impl Candidate {
-    fn named_by(&mut self, source: SourceId) {
-        if self.sources.contains(&Some(source)) {
+    const fn new(distance: Distance, said: Hearsay) -> Self {
+        let standing = Standing::New;
+        Self { distance, standing, said, elsewhere: None, proven: None, calls: 0, retries: 0 }
+    }
+
+    pub(super) const fn key(&self) -> NodeKey {
+        self.said.peer().key()
+    }
+
+    /// The peer: where it answered from before where it is said to be.
+    pub(super) fn peer(&self) -> Peer {
+        let said = self.said.peer();
+        Peer::new(said.key(), self.proven.iter().chain(said.addresses()).copied())
+    }
+
+    /// The group of the address it answered from, or that it was first said to have.
+    pub(super) fn group(&self) -> Option<AddressGroup> {
+        self.groups().next()
+    }
+
+    /// It is asked now; true if it was before, elsewhere.
+    pub(super) const fn asked(&mut self, now: Tick) -> bool {
+        self.standing = Standing::Asked(now);
+        self.calls = self.calls.saturating_add(1);
+        self.retries > 0
+    }
+
+    /// It has answered, if that was due.
+    pub(super) fn answered(&mut self, address: Option<SocketAddr>, serves: bool) -> bool {
+        let due = self.calls > 0 && self.standing != Standing::Answered;
+        self.calls = self.calls.saturating_sub(1);
+        if due {
+            self.standing = if serves { Standing::Answered } else { Standing::Failed };
+            self.proven = address.or_else(|| self.said.peer().addresses().first().copied());
+        }
+        due
+    }
+
+    /// A request to it has failed. True if that was the last, and it had not answered another.
+    pub(super) fn failed(&mut self) -> bool {
+        self.calls = self.calls.saturating_sub(1);
+        let silent = self.calls == 0 && matches!(self.standing, Standing::Asked(_) | Standing::Slow);
+        if silent {
+            self.standing = Standing::Failed;
+        }
+        silent
+    }
+
+    /// Has it asked once more, if somebody has named another address for it.
+    pub(super) fn retry(&mut self) {
+        let silent = matches!(self.standing, Standing::Slow | Standing::Failed) && self.proven.is_none();
+        if !silent || self.retries >= RETRIES {
             return;
         }
-        if let Some(free) = self.sources.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(source);
+        if let Some(elsewhere) = self.elsewhere.take() {
+            self.said = elsewhere;
+            self.retries = self.retries.saturating_add(1);
+            self.standing = Standing::New;
         }
+    }
+
+    /// Somebody says where it is. Who was asked first does not decide where it is asked: one that lies may name a real
+    /// peer at a dead address.
+    fn named(&mut self, peer: Peer, source: SourceId) {
+        let asked = self.standing != Standing::New;
+        let known = |address: &SocketAddr| self.said.peer().addresses().contains(address);
+        if (!asked || peer.addresses().iter().all(known)) && self.said.merge(&peer, source) {
+            return;
+        }
+        match &mut self.elsewhere {
+            Some(elsewhere) => {
+                elsewhere.merge(&peer, source);
+            }
+            None => self.elsewhere = Some(Hearsay::new(peer, source)),
+        }
+        self.retry();
+    }
+
+    fn groups(&self) -> impl Iterator<Item = AddressGroup> {
+        let said = self.said.peer().addresses().iter().filter(|_| self.proven.is_none());
+        self.proven.iter().chain(said).map(AddressGroup::of)
+    }
+
+    /// The first of its groups that has room. As long as it has not answered, each could be the true one: otherwise who
+    /// names real peers in one group would have them left out.
+    fn group_within(&self, caps: &CapCount, factor: usize) -> Option<AddressGroup> {
+        self.groups().find(|group| caps.has_room(group, factor))
     }
 }

@@ -21,6 +21,26 @@ fn neighbour(n: u32) -> Peer {
     Peer::new(key(n), [format!("9.9.9.1:{}", 1 + n % 60_000).parse().unwrap()])
 }
 
+/// Where a peer made by [`peer`] is, if that is among its addresses.
+fn home(named: &Peer) -> Option<SocketAddr> {
+    let n = u32::from_be_bytes(named.key().as_bytes()[..4].try_into().unwrap());
+    peer(n).addresses().first().copied().filter(|at| named.addresses().contains(at))
+}
+
+/// The same peers at addresses where nobody is, all of one group if `group` is given.
+fn misplaced(peers: &[Peer], group: Option<u8>) -> Vec<Peer> {
+    let dead = |n: usize| match group {
+        Some(group) => format!("66.6.{group}.{}:{}", 1 + n / 200, 1 + n % 200),
+        None => format!("67.{n}.1.1:1"),
+    };
+    peers.iter().enumerate().map(|(n, p)| Peer::new(p.key(), [dead(n).parse().unwrap()])).collect()
+}
+
+/// Peers by their keys: they may be known at more addresses than their own.
+fn keys<'a>(peers: impl IntoIterator<Item = &'a Peer>) -> Vec<NodeKey> {
+    peers.into_iter().map(Peer::key).collect()
+}
+
 fn lookup(width: usize, known: Vec<Peer>) -> Lookup {
     let me = NodeKey::new([255; 32]);
     Lookup::new(me, NodeId::new([0x77; 32]), width, known, (LookupConfig::default(), Tick::ZERO))
@@ -39,11 +59,11 @@ fn run(mut lookup: Lookup, answer: impl Fn(&Peer) -> Option<Vec<Peer>>) -> (Foun
         while let Some(output) = lookup.poll(now) {
             match output {
                 LookupOutput::Done(found) => return (found, now),
-                LookupOutput::Ask(peer) => {
+                LookupOutput::Ask(peer) | LookupOutput::AskElsewhere(peer) => {
                     let from = peer.key();
                     let (at, input) = match answer(&peer) {
                         Some(peers) => {
-                            let address = peer.addresses().first().copied();
+                            let address = home(&peer).or(peer.addresses().first().copied());
                             (50, LookupInput::Answered { from, address, serves: true, peers })
                         }
                         None => (3500, LookupInput::Failed(from)),
@@ -125,6 +145,45 @@ fn byz_04_invented_contacts_cost_a_bounded_number_of_requests() {
     assert_eq!(found.peers.iter().map(|p| p.0.clone()).collect::<Vec<_>>(), world[..20]);
     assert!(found.requests <= 80, "{} requests", found.requests);
     assert!(at < Tick::from_ms(15_000), "{at:?}");
+}
+
+#[test]
+fn byz_04_real_peers_named_at_dead_addresses_are_found_all_the_same() {
+    let world = sorted((1..=400).map(peer).collect());
+    for group in [None, Some(6)] {
+        // The first to answer names the closest where nobody is; those who answer next name them where they are.
+        let known = &world[300..320];
+        let liar = known[..3].iter().min_by_key(|p| p.key()).unwrap();
+        let lies = misplaced(&world[..20], group);
+        let (found, at) = run(lookup(20, known.to_vec()), |p| {
+            home(p).map(|_| if p.key() == liar.key() { lies.clone() } else { world[..40].to_vec() })
+        });
+        assert_eq!(keys(found.peers.iter().map(|p| &p.0)), keys(&world[..20]));
+        assert!(found.requests <= 60, "{} requests", found.requests);
+        assert!(at <= Tick::from_ms(5000), "{at:?}");
+    }
+}
+
+#[test]
+fn who_was_asked_at_a_dead_address_is_asked_once_more_at_the_right_one() {
+    let (wrong, right) = (misplaced(&[peer(7)], None).remove(0), peer(7));
+    let mut lookup = lookup(20, vec![peer(1), peer(2)]);
+    while lookup.poll(Tick::ZERO).is_some() {}
+    let tells = |n, named: &Peer| {
+        let peers = vec![named.clone()];
+        LookupInput::Answered { from: key(n), address: None, serves: true, peers }
+    };
+    lookup.handle(tells(1, &wrong));
+    assert_eq!(lookup.poll(Tick::ZERO), Some(LookupOutput::Ask(wrong)));
+    lookup.handle(tells(2, &right));
+    assert_eq!(lookup.poll(Tick::from_ms(1000)), None, "it may answer yet");
+    let slow = Tick::from_ms(1500);
+    assert_eq!(lookup.poll(slow), Some(LookupOutput::AskElsewhere(right)));
+    lookup.handle(LookupInput::Failed(key(7)));
+    assert_eq!(lookup.poll(slow), None, "that was the first request, the second is under way");
+    lookup.handle(LookupInput::Answered { from: key(7), address: None, serves: true, peers: vec![] });
+    let Some(LookupOutput::Done(found)) = lookup.poll(slow) else { panic!("not done") };
+    assert_eq!(found.peers.len(), 3);
 }
 
 #[test]

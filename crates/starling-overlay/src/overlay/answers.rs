@@ -7,7 +7,7 @@ use starling_proto::addr::Peer;
 use starling_proto::ids::NodeKey;
 use starling_proto::message::Response;
 
-use super::calls::Purpose;
+use super::calls::{Open, Purpose};
 use super::links::Link;
 use super::tasks::{Stage, Task, TaskId, TaskKind};
 use super::{Context, Overlay};
@@ -26,16 +26,17 @@ impl Overlay {
         call: CallId,
         answer: Result<Response, CallError>,
     ) -> Result<(), StorageError> {
-        let Some((key, purpose)) = self.calls.close(call) else { return Ok(()) };
+        let Some(Open { to: key, purpose, telling }) = self.calls.close(call) else { return Ok(()) };
         match &answer {
             Ok(Response::Hello(hello)) if purpose == Purpose::Greet => {
                 self.greeted(context, &key, hello.clone())?;
                 self.heard(context, &key)?;
             }
             Ok(_) => self.heard(context, &key)?,
-            // Our own queue says nothing about the peer; neither does a dial that somebody else asked for.
+            // Our own queue says nothing about the peer; neither does a dial that somebody else asked for, nor one to where
+            // others say that it is.
             Err(CallError::Overloaded) => {}
-            Err(_) if purpose == Purpose::DialFor => {}
+            Err(_) if purpose == Purpose::DialFor || !telling => {}
             Err(_) => self.not_heard(context, &key)?,
         }
         match purpose {

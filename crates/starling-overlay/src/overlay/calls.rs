@@ -37,33 +37,51 @@ pub(super) enum Purpose {
     Notify,
 }
 
+/// On which connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// One that stands, or a new one.
+    Any,
+    /// A new one.
+    Fresh,
+}
+
+/// A request that has not ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    pub(super) to: NodeKey,
+    pub(super) purpose: Purpose,
+    /// Whether silence says something about the peer.
+    pub(super) telling: bool,
+}
+
 /// The open requests.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     next: u64,
-    open: BTreeMap<CallId, (NodeKey, Purpose)>,
+    open: BTreeMap<CallId, Open>,
 }
 
 impl Calls {
-    pub(super) fn open(&mut self, to: NodeKey, purpose: Purpose) -> CallId {
+    pub(super) fn open(&mut self, open: Open) -> CallId {
         let call = CallId(self.next);
         self.next = self.next.wrapping_add(1);
-        self.open.insert(call, (to, purpose));
+        self.open.insert(call, open);
         call
     }
 
-    pub(super) fn close(&mut self, call: CallId) -> Option<(NodeKey, Purpose)> {
+    pub(super) fn close(&mut self, call: CallId) -> Option<Open> {
         self.open.remove(&call)
     }
 
     /// Whether one more ping, to `key`, makes sense.
     pub(super) fn may_ping(&self, key: &NodeKey) -> bool {
-        let pings = || self.open.values().filter(|(_, purpose)| *purpose == Purpose::Ping);
-        pings().all(|(to, _)| to != key) && pings().count() < PINGS
+        let pings = || self.open.values().filter(|open| open.purpose == Purpose::Ping);
+        pings().all(|open| open.to != *key) && pings().count() < PINGS
     }
 
     pub(super) fn repairs(&self) -> usize {
         let repair = |purpose: &Purpose| matches!(purpose, Purpose::Check(_) | Purpose::Repair);
-        self.open.values().filter(|(_, purpose)| repair(purpose)).count()
+        self.open.values().filter(|open| repair(&open.purpose)).count()
     }
 }

@@ -1,7 +1,7 @@
 //! Dialling for each other, so that everybody learns whether it can be reached.
 //!
 //! Who asks itself is dialled at the address it is seen at and nowhere else. Who passes a request on must be a server that
-//! we know, and is believed as to the address: it can point us at one machine outside, some thirty times a minute.
+//! we know, and is believed as to the address: it can point us at one machine outside, ten times a minute at most.
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -49,7 +49,8 @@ impl Overlay {
         if !allowed {
             return self.reply(inbound, Response::Refused(Refusal::NotAllowed), true);
         }
-        if !self.upkeep.may_dial_for_others(context.now.tick, &self.config.service) {
+        let group = AddressGroup::of(&remote.address);
+        if !self.dials.take(group, context.now.tick, &self.config.service) {
             return self.reply(inbound, Response::Refused(Refusal::Busy), true);
         }
         if request.relayed {

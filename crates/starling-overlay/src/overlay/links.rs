@@ -22,11 +22,19 @@ const DIALLED_LATELY: Span = Span::from_secs(300);
 /// A connection that comes up within this time after our mode has changed may have begun before.
 const GREETING_ON_ITS_WAY: Span = Span::from_secs(10);
 
+/// A peer that says on one connection that it serves, and that it does not, is believed once in this time. A peer changes
+/// within seconds once, when it has just come; then it takes minutes to find out that it cannot be dialled any more.
+const MODE_STANDS: Span = Span::from_secs(10);
+
 /// A connected peer.
 #[derive(Debug)]
 pub(super) struct Link {
     address: SocketAddr,
     mode: Mode,
+    /// The mode that it greeted with last.
+    claimed: Mode,
+    /// When it last changed from one mode to the other, as far as we believed it.
+    changed: Option<Tick>,
     claims: Vec<SocketAddr>,
     /// Whether we dialled it.
     dialled: bool,
@@ -35,6 +43,11 @@ pub(super) struct Link {
 }
 
 impl Link {
+    const fn new(address: SocketAddr, mode: Mode) -> Self {
+        let claims = Vec::new();
+        Self { address, mode, claimed: mode, changed: None, claims, dialled: false, answered: false }
+    }
+
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -45,6 +58,22 @@ impl Link {
 
     pub(super) fn peer(&self, key: NodeKey) -> Peer {
         Peer::new(key, [self.address])
+    }
+
+    /// When what it says of its mode will be believed, if it is not yet.
+    pub(super) fn next_timeout(&self) -> Option<Tick> {
+        let stands = |changed: Tick| changed.after(MODE_STANDS);
+        (self.claimed != self.mode).then(|| self.changed.map_or(Tick::ZERO, stands))
+    }
+
+    /// Believes what it says of its mode, if it is time; whether that changes anything.
+    fn believe(&mut self, now: Tick) -> bool {
+        let due = self.next_timeout().is_some_and(|at| at <= now);
+        if due {
+            self.mode = self.claimed;
+            self.changed = Some(now);
+        }
+        due
     }
 }
 
@@ -63,8 +92,7 @@ impl Overlay {
         if !self.links.contains_key(&key) {
             self.event(Event::PeerUp(key));
         }
-        let fresh = Link { address, mode: hello.mode, claims: Vec::new(), dialled, answered: dialled };
-        let link = self.links.entry(key).or_insert(fresh);
+        let link = self.links.entry(key).or_insert_with(|| Link::new(address, hello.mode));
         link.address = address;
         link.dialled |= dialled;
         link.answered |= dialled;
@@ -97,16 +125,30 @@ impl Overlay {
     ) -> Result<(), StorageError> {
         let Some(link) = self.links.get_mut(key) else { return Ok(()) };
         let address = link.address;
-        link.mode = hello.mode;
+        link.claimed = hello.mode;
+        link.believe(context.now.tick);
         link.claims = hello.addresses;
         self.clock.vote(AddressGroup::of(&address), hello.coarse_time_min, context.now);
         if let Some(observed) = hello.observed {
-            for new in self.observed.vote(*key, &address, observed) {
+            for new in self.observed.vote(&address, observed) {
                 self.event(Event::AddressObserved(new));
             }
         }
         self.announce(context);
+        if let Some(at) = self.links.get(key).and_then(Link::next_timeout) {
+            self.wake_for_upkeep(at);
+        }
         self.consider(context, key)
+    }
+
+    /// Believes the peers whose word on their mode came too soon after another.
+    pub(super) fn believe_late(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let now = context.now.tick;
+        let late = self.links.iter_mut().filter_map(|(key, link)| link.believe(now).then_some(*key));
+        for key in late.collect::<Vec<_>>() {
+            self.consider(context, &key)?;
+        }
+        Ok(())
     }
 
     /// A peer has answered a request of ours.
@@ -186,6 +228,7 @@ impl Overlay {
             self.repair.came(&new);
             self.reach.knows_servers(now);
             let room = self.cached.len() < self.config.upkeep.cached_peers || self.cached.contains(&new);
+            let room = room && !self.holder.is_full();
             if let Some(contact) = self.table.get(&new).filter(|_| room) {
                 context.store.write_peer(&contact.peer(), context.now.seconds())?;
                 self.cached.insert(new);

@@ -4,9 +4,12 @@ mod answers;
 mod calls;
 mod clock;
 mod dial_back;
+mod dial_budget;
 mod gathering;
 mod join;
 mod links;
+mod moves;
+mod own;
 mod repair;
 mod serve;
 mod status;
@@ -24,8 +27,9 @@ use starling_proto::message::{Hello, Mode, Request};
 use starling_proto::time::{Now, Span, Tick};
 use starling_proto::version::ProtocolVersion;
 
-use self::calls::{Calls, Purpose};
+use self::calls::{Calls, Open, Purpose, Way};
 use self::clock::ClockVotes;
+use self::dial_budget::DialBudget;
 use self::join::Join;
 use self::links::Link;
 use self::repair::Repair;
@@ -67,10 +71,10 @@ pub struct Overlay {
     join: Join,
     upkeep: Upkeep,
     repair: Repair,
+    dials: DialBudget,
     cached: BTreeSet<NodeKey>,
     greeting: Option<(Mode, Vec<SocketAddr>)>,
     mode_changed: Option<Tick>,
-    disk_full: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -115,9 +119,9 @@ impl Overlay {
             join: Join::new(config.upkeep, known, now.tick),
             upkeep: Upkeep::new(now.tick),
             repair: Repair::new(now.tick),
+            dials: DialBudget::new(now.tick),
             greeting: None,
             mode_changed: None,
-            disk_full: false,
             outputs: VecDeque::new(),
         })
     }
@@ -159,10 +163,12 @@ impl Overlay {
         tasks.chain(self.upkeep.next_timeout()).min()
     }
 
-    /// While the disk is full no record is taken, neither a peer's nor our own. The shell says so after
-    /// [`StorageError::Full`], to the machine that it has built anew, and again when there is room.
+    /// While the disk is full no new record is taken, neither a peer's nor our own: the answer is
+    /// [`NotServing`](starling_proto::message::StoreOutcome::NotServing). What is held is served, owners delete, and what
+    /// is over goes. The shell says so after [`StorageError::Full`], to the machine that it has built anew, and takes it
+    /// back when there is room. [`Status::disk_full`] shows it.
     pub const fn set_disk_full(&mut self, full: bool) {
-        self.disk_full = full;
+        self.holder.set_full(full);
     }
 
     /// Says how to greet from now on, if that has changed; who is connected and has heard of another mode is told.
@@ -213,13 +219,24 @@ impl Overlay {
             Purpose::Store(_) | Purpose::Query(_) | Purpose::Repair => self.config.records.deadline,
             _ => self.config.lookup.deadline,
         };
-        self.call_within(to, request, purpose, deadline);
+        let way = if purpose == Purpose::DialFor { Way::Fresh } else { Way::Any };
+        self.call_within(to, request, purpose, (deadline, way));
     }
 
-    fn call_within(&mut self, to: Peer, request: Request, purpose: Purpose, deadline: Span) {
-        let fresh = matches!(purpose, Purpose::DialFor);
-        let call = self.calls.open(to.key(), purpose);
-        self.outputs.push_back(Output::Call { call, to, request, deadline, fresh });
+    fn call_within(&mut self, to: Peer, request: Request, purpose: Purpose, (deadline, way): (Span, Way)) {
+        let call = self.calls.open(Open { to: to.key(), purpose, telling: self.is_telling(&to) });
+        self.outputs.push_back(Output::Call { call, to, request, deadline, fresh: way == Way::Fresh });
+    }
+
+    /// Whether it says something about a peer that it does not answer here: it is connected, or this is where we know it
+    /// from. What others name may be wrong.
+    fn is_telling(&self, to: &Peer) -> bool {
+        let (key, addresses) = (to.key(), to.addresses());
+        let named =
+            |seed: &Peer| seed.key() == key && seed.addresses().iter().any(|at| addresses.contains(at));
+        self.links.contains_key(&key)
+            || self.table.is_at(&key, addresses)
+            || self.join.seeds().iter().any(named)
     }
 
     fn event(&mut self, event: Event) {
@@ -234,5 +251,31 @@ impl Context<'_> {
 
     fn random(&mut self) -> u32 {
         self.rng.next_u32()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::storage::PeerStore as _;
+    use crate::table::Contact;
+
+    fn at(n: u8, addresses: &[&str]) -> Peer {
+        Peer::new(NodeKey::new([n; 32]), addresses.iter().map(|address| address.parse().unwrap()))
+    }
+
+    #[test]
+    fn byz_04_silence_where_others_say_that_a_peer_is_says_nothing_about_it() {
+        let (mut store, now) = (MemoryStore::default(), Now::default());
+        store.write_peer(&at(1, &["8.8.8.8:1"]), now.seconds()).unwrap();
+        let me = NodeKey::new([7; 32]);
+        let mut overlay = Overlay::new(Config::default(), me, HolderConfig::new(me), now, &store).unwrap();
+        overlay.table.offer(Contact::new(NodeKey::new([2; 32]), "9.9.9.9:1".parse().unwrap(), &[], now.tick));
+        for (n, home) in [(1, "8.8.8.8:1"), (2, "9.9.9.9:1")] {
+            assert!(!overlay.is_telling(&at(n, &["6.6.6.6:1", "6.6.6.6:2"])));
+            assert!(overlay.is_telling(&at(n, &["6.6.6.6:1", home])));
+            assert!(!overlay.is_telling(&at(3, &[home])), "somebody else's address");
+        }
     }
 }

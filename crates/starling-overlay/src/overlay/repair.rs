@@ -3,7 +3,7 @@
 //! When a server comes near a key, or one of its holders goes, the closest of those that are left offer the record to
 //! whoever has moved up: unchanged, within a budget of bytes, and only after asking whether it is there already.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use starling_proto::addr::Peer;
@@ -13,14 +13,13 @@ use starling_proto::message::{Mode, Prove, Request, Response};
 use starling_proto::time::{Span, Tick};
 
 use super::calls::Purpose;
+use super::moves::{Move, Moves};
 use super::{Context, Overlay};
 use crate::holder::HandoverCursor;
 use crate::io::CallError;
 use crate::storage::StorageError;
 use crate::table::Contact;
 
-/// Changes that are remembered until the next pass; beyond these a publisher's own refresh must do.
-const MOVES: usize = 256;
 /// Records waiting to be offered.
 const QUEUE: usize = 1024;
 /// Of the holders that are left, so many offer the record: one may be gone, one may be hostile.
@@ -38,13 +37,6 @@ const BURST_S: u64 = 60;
 /// What an offer costs besides the record.
 const OFFER_BYTES: u64 = 256;
 
-/// Who came or went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Move {
-    Came(NodeId),
-    Left(NodeId),
-}
-
 /// A record that somebody should have.
 #[derive(Debug, Clone)]
 struct Offering {
@@ -55,8 +47,8 @@ struct Offering {
 /// What changed, how far the held records have been looked through for it, and what is to be offered.
 #[derive(Debug)]
 pub(super) struct Repair {
-    moved: Vec<Move>,
-    pass: Option<(Vec<Move>, Option<HandoverCursor>)>,
+    moves: Moves,
+    pass: Option<(BTreeMap<NodeId, Move>, Option<HandoverCursor>)>,
     queue: VecDeque<Offering>,
     next: Option<Tick>,
     /// Bytes spent, and when that was counted.
@@ -64,26 +56,36 @@ pub(super) struct Repair {
 }
 
 impl Repair {
-    pub(super) const fn new(now: Tick) -> Self {
-        Self { moved: Vec::new(), pass: None, queue: VecDeque::new(), next: None, spent: (0, now) }
+    pub(super) fn new(now: Tick) -> Self {
+        Self { moves: Moves::default(), pass: None, queue: VecDeque::new(), next: None, spent: (0, now) }
     }
 
     pub(super) fn came(&mut self, key: &NodeKey) {
-        self.note(Move::Came(key.node_id()));
+        self.moves.note(key.node_id(), Move::Came);
     }
 
     pub(super) fn left(&mut self, key: &NodeKey) {
-        self.note(Move::Left(key.node_id()));
+        self.moves.note(key.node_id(), Move::Left);
     }
 
     pub(super) const fn next_timeout(&self) -> Option<Tick> {
         self.next
     }
 
-    fn note(&mut self, step: Move) {
-        if self.moved.len() < MOVES {
-            self.moved.push(step);
+    /// Begins a pass for what has changed, if none is under way and something has.
+    fn begin_pass(&mut self, now: Tick) {
+        if self.pass.is_none() && self.queue.is_empty() {
+            self.pass =
+                Some(self.moves.take(now)).filter(|moves| !moves.is_empty()).map(|moves| (moves, None));
         }
+    }
+
+    /// Nothing is held, so nobody's coming or going matters.
+    fn reset(&mut self) {
+        self.moves.clear();
+        self.pass = None;
+        self.queue.clear();
+        self.next = None;
     }
 
     /// Whether the budget allows for something now.
@@ -105,26 +107,20 @@ impl Overlay {
     pub(super) fn repair_step(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
         let now = context.now.tick;
         if self.holder.usage().records == 0 {
-            // Nothing is held, so nobody's coming or going matters.
-            self.repair.moved.clear();
-            self.repair.pass = None;
-            self.repair.queue.clear();
-            self.repair.next = None;
+            self.repair.reset();
             return Ok(());
         }
-        if self.repair.next.is_none() && !self.repair.moved.is_empty() {
+        if self.repair.next.is_none() && !self.repair.moves.is_empty() {
             self.repair.next = Some(now.after(GATHER));
         }
         if self.repair.next.is_none_or(|next| next > now) {
             return Ok(());
         }
-        if self.repair.pass.is_none() && self.repair.queue.is_empty() {
-            self.repair.pass = Some((core::mem::take(&mut self.repair.moved), None));
-        }
+        self.repair.begin_pass(now);
         self.look_through(context)?;
         self.offer_some(context);
         let busy = self.repair.pass.is_some() || !self.repair.queue.is_empty();
-        let more = (!self.repair.moved.is_empty()).then(|| now.after(GATHER));
+        let more = (!self.repair.moves.is_empty()).then(|| now.after(GATHER));
         self.repair.next = if busy { Some(now.after(STEP)) } else { more };
         Ok(())
     }
@@ -180,14 +176,14 @@ impl Overlay {
     /// Who should be offered the records under `key` by us after `moves`: those that came among the closest, and for
     /// each that left the one that moved up; all of them, if it has only now become our turn to see to it. Nobody if
     /// others are closer to the key.
-    fn heirs(&self, key: &RecordKey, moves: &[Move]) -> Vec<Peer> {
+    fn heirs(&self, key: &RecordKey, moves: &BTreeMap<NodeId, Move>) -> Vec<Peer> {
         let target = key.as_node_id();
         let mine = self.id.distance(&target);
         let closest = self.table.closest(&target, self.config.records.replicas);
-        let came = |id: &NodeId| moves.contains(&Move::Came(*id));
+        let came = |id: &NodeId| moves.get(id) == Some(&Move::Came);
         let left_within = |reach: Option<Distance>| {
             let within = |id: &NodeId| reach.is_none_or(|reach| id.distance(&target) < reach);
-            moves.iter().filter(|step| matches!(step, Move::Left(id) if within(id))).count()
+            moves.iter().filter(|(id, step)| **step == Move::Left && within(id)).count()
         };
         let closer = closest.iter().filter(|c| c.id().distance(&target) < mine && !came(c.id())).count();
         if closer >= OFFERERS {

@@ -33,34 +33,40 @@ impl Overlay {
         inbound: InboundId,
         request: Request,
     ) -> Result<(), StorageError> {
-        if !self.links.contains_key(&remote.key) {
-            self.reply(inbound, Response::Refused(Refusal::NotAllowed), true);
+        if let Err(refusal) = self.admit(remote, &request, context.now.tick) {
+            self.reply(inbound, Response::Refused(refusal), true);
             return Ok(());
         }
-        let group = AddressGroup::of(&remote.address);
-        if !self.limiter.allow(group, limiter::cost(&request), context.now.tick) {
-            self.reply(inbound, Response::Refused(Refusal::RateLimited), true);
-            return Ok(());
-        }
-        let response = match request {
+        match request {
             Request::Hello(hello) => {
                 let ours = self.hello_for(context, remote.address);
                 self.reply(inbound, Response::Hello(ours), true);
-                return self.greeted(context, &remote.key, hello);
+                self.greeted(context, &remote.key, hello)?;
             }
-            Request::Ping => {
-                self.reply(inbound, Response::Pong, true);
-                return Ok(());
-            }
+            Request::Ping => self.reply(inbound, Response::Pong, true),
             Request::FindNode(find) => {
                 let peers = self.closest_for(remote, &find.target, usize::from(find.count));
                 self.reply(inbound, Response::Nodes(peers), true);
-                return Ok(());
             }
-            Request::DialBack(request) => {
-                self.serve_dial_back(context, remote, inbound, &request);
-                return Ok(());
+            Request::DialBack(request) => self.serve_dial_back(context, remote, inbound, &request),
+            request => {
+                let response = self.serve_held(context, remote, request)?;
+                self.reply(inbound, response, false);
             }
+        }
+        Ok(())
+    }
+
+    /// Answers what concerns held records, and charges the asker for the work that it was.
+    fn serve_held(
+        &mut self,
+        context: &mut Context<'_>,
+        remote: &Remote,
+        request: Request,
+    ) -> Result<Response, StorageError> {
+        let group = AddressGroup::of(&remote.address);
+        let before = self.holder.work();
+        let response = match request {
             Request::Store(record) => Response::Stored(self.serve_store(context, group, record)?),
             Request::Fetch(fetch) => Response::Records(self.serve_fetch(context, remote, &fetch)?),
             Request::Query(query) => {
@@ -71,8 +77,9 @@ impl Overlay {
             // Between devices, not between peers: whoever knows devices answers these before they come here.
             _ => Response::Refused(Refusal::Unknown),
         };
-        self.reply(inbound, response, false);
-        Ok(())
+        let work = limiter::cost_of_work(self.holder.work().since(before));
+        self.limiter.charge(group, work, context.now.tick);
+        Ok(response)
     }
 
     pub(super) fn reply(&mut self, inbound: InboundId, response: Response, stateless: bool) {
@@ -85,9 +92,6 @@ impl Overlay {
         context: &mut Context<'_>,
         offer: &Offer,
     ) -> Result<StoreOutcome, StorageError> {
-        if self.disk_full {
-            return Ok(StoreOutcome::NotServing);
-        }
         let stored = self.holder.store(context.now, &mut context.tools(), offer)?;
         for Notice { to, address } in stored.notify {
             if let Some(peer) = self.links.get(&to).map(|link| link.peer(to)) {

@@ -29,6 +29,8 @@ pub struct Status {
     pub waiting: usize,
     /// What is held for others.
     pub held: Usage,
+    /// Whether the disk is full, so that no new record is taken ([`Overlay::set_disk_full`]).
+    pub disk_full: bool,
 }
 
 impl Overlay {
@@ -44,6 +46,7 @@ impl Overlay {
             running: self.tasks.len(),
             waiting: self.waiting.len(),
             held: self.holder.usage(),
+            disk_full: self.holder.is_full(),
         }
     }
 

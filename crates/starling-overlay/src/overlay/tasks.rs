@@ -11,7 +11,7 @@ use starling_proto::message::{Fetch, FindNode, Mode, Query, Request};
 use starling_proto::record::{Record, RecordKind};
 use starling_proto::time::Tick;
 
-use super::calls::Purpose;
+use super::calls::{Purpose, Way};
 use super::gathering::Gathering;
 use super::{Context, Overlay};
 use crate::group::AddressGroup;
@@ -120,8 +120,11 @@ impl Overlay {
                 Stage::Looking(lookup) => match lookup.poll(context.now.tick) {
                     None => Step::Waits,
                     Some(LookupOutput::Ask(peer)) => {
-                        let request = request_of(&task.kind, lookup);
-                        self.call(peer, request, Purpose::Lookup(id));
+                        self.ask_for(id, &peer, request_of(&task.kind, lookup), Way::Any);
+                        continue;
+                    }
+                    Some(LookupOutput::AskElsewhere(peer)) => {
+                        self.ask_for(id, &peer, request_of(&task.kind, lookup), Way::Fresh);
                         continue;
                     }
                     Some(LookupOutput::Done(found)) => {
@@ -148,6 +151,16 @@ impl Overlay {
         }
         self.tasks.insert(id, task);
         Ok(())
+    }
+
+    /// Asks a peer for a lookup: where we know it before where others say that it is.
+    fn ask_for(&mut self, id: TaskId, named: &Peer, request: Request, way: Way) {
+        let key = named.key();
+        let known = self.table.get(&key).map(|contact| contact.peer());
+        let known = known.iter().flat_map(|peer| peer.addresses());
+        let peer = Peer::new(key, known.chain(named.addresses()).copied());
+        let way = if self.links.contains_key(&key) { Way::Any } else { way };
+        self.call_within(peer, request, Purpose::Lookup(id), (self.config.lookup.deadline, way));
     }
 
     fn begin(&mut self, context: &mut Context<'_>, op: OpId, command: Command) -> Result<(), StorageError> {

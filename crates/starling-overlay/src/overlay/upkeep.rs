@@ -8,9 +8,10 @@ use starling_proto::message::Request;
 use starling_proto::time::{Span, Tick};
 
 use super::calls::Purpose;
+use super::links::Link;
 use super::tasks::{Task, TaskId, TaskKind};
 use super::{Context, Overlay};
-use crate::config::{Config, ServiceConfig};
+use crate::config::Config;
 use crate::storage::StorageError;
 use crate::table::Table;
 
@@ -30,15 +31,13 @@ pub(super) struct Upkeep {
     buckets: VecDeque<usize>,
     ping: Tick,
     sweep: Tick,
-    /// Dials for others in the minute that began then.
-    dials: (Tick, u32),
     tasks: u64,
 }
 
 impl Upkeep {
     pub(super) fn new(now: Tick) -> Self {
         let buckets = VecDeque::new();
-        Self { at: Some(now), neighbourhood: None, buckets, ping: now, sweep: now, dials: (now, 0), tasks: 0 }
+        Self { at: Some(now), neighbourhood: None, buckets, ping: now, sweep: now, tasks: 0 }
     }
 
     pub(super) const fn next_timeout(&self) -> Option<Tick> {
@@ -63,17 +62,6 @@ impl Upkeep {
     pub(super) const fn look_around(&mut self, now: Tick) {
         self.neighbourhood = Some(now);
     }
-
-    /// Whether one more peer may be dialled for another in this minute; it counts if so.
-    pub(super) fn may_dial_for_others(&mut self, now: Tick, config: &ServiceConfig) -> bool {
-        let (began, count) = self.dials;
-        if now.since(began) >= Span::from_secs(60) {
-            self.dials = (now, 1);
-            return true;
-        }
-        self.dials = (began, count.saturating_add(1));
-        count < config.dial_backs_per_min
-    }
 }
 
 impl Overlay {
@@ -94,6 +82,7 @@ impl Overlay {
 
     fn keep_up(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
         self.upkeep.at = None;
+        self.believe_late(context)?;
         self.join_if_due(context)?;
         self.refresh(context)?;
         self.ping_stalest(context);
@@ -155,7 +144,7 @@ impl Overlay {
             return Ok(());
         }
         self.limiter.sweep(now);
-        let trusted = self.clock.is_trusted(now);
+        let trusted = self.clock.is_trusted(context.now);
         let swept = self.holder.sweep(context.now, context.store, trusted)?;
         let pause =
             if swept.more { SWEEP_AGAIN } else { self.config.upkeep.sweep.jittered(context.random()) };
@@ -178,6 +167,7 @@ impl Overlay {
             self.reach.next_timeout().filter(|_| !self.table.is_empty()),
             holds.then_some(self.upkeep.sweep),
             self.repair.next_timeout(),
+            self.links.values().filter_map(Link::next_timeout).min(),
         ];
         times.into_iter().flatten().min().map(|at| at.max(now.after(Span::from_ms(1))))
     }

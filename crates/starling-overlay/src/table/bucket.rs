@@ -1,6 +1,7 @@
 //! One bucket: the contacts that share so many leading bits with us, and no more.
 
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use starling_proto::ids::NodeKey;
 use starling_proto::time::Tick;
@@ -30,6 +31,11 @@ pub(super) enum Caps {
 impl Bucket {
     pub(super) fn entries(&self) -> &[Contact] {
         &self.entries
+    }
+
+    pub(super) fn is_at(&self, key: &NodeKey, addresses: &[SocketAddr]) -> bool {
+        let mut known = self.entries.iter().chain(&self.spares).filter(|contact| contact.key() == *key);
+        known.any(|contact| addresses.contains(&contact.address()))
     }
 
     /// Offers a contact that has just answered. Old contacts stay: it enters if there is room, in the place of one

@@ -8,6 +8,7 @@ mod contact;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
 use starling_proto::ids::{NodeId, NodeKey};
@@ -76,6 +77,12 @@ impl Table {
     pub fn get(&self, key: &NodeKey) -> Option<&Contact> {
         let bucket = self.buckets.get(self.index(&key.node_id()))?;
         bucket.entries().iter().find(|contact| contact.key() == *key)
+    }
+
+    /// Whether a contact, or one that waits for a place, is known at one of these addresses.
+    #[must_use]
+    pub fn is_at(&self, key: &NodeKey, addresses: &[SocketAddr]) -> bool {
+        self.buckets.get(self.index(&key.node_id())).is_some_and(|bucket| bucket.is_at(key, addresses))
     }
 
     /// Offers a server that has just answered us.

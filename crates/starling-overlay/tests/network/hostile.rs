@@ -1,10 +1,10 @@
 //! Peers that lie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_overlay::group::AddressGroup;
 use starling_overlay::io::{Command, OpResult};
-use starling_proto::ids::NodeId;
+use starling_proto::ids::{NodeId, NodeKey};
 use starling_proto::time::Span;
 
 use super::net::{Conduct, Net, public, record};
@@ -31,6 +31,34 @@ fn byz_04_invented_contacts_do_not_hide_the_closest() {
     }
     assert_eq!(found, 50);
     assert!(requests / 50 <= 90, "{} requests each", requests / 50);
+}
+
+#[test]
+fn byz_04_real_peers_named_at_dead_addresses_are_found_and_stay_known() {
+    let mut net = Net::joined(46, 200, public);
+    let known = |net: &Net, n: usize| -> BTreeSet<NodeKey> {
+        net.nodes[n].overlay.known_peers().map(|peer| peer.key()).collect()
+    };
+    let before: Vec<_> = (0..200).map(|n| known(&net, n)).collect();
+    for n in (0..200).step_by(3) {
+        net.nodes[n].conduct = Conduct::Misplacing;
+    }
+    let mut found = 0;
+    for n in 0..50_u64 {
+        let place = NodeId::new(*blake3::hash(&n.to_be_bytes()).as_bytes());
+        let asker = n as usize * 3 + 1;
+        let key = net.nodes[asker].key;
+        let truth: Vec<_> = net.closest(&place, 21).into_iter().filter(|other| *other != key).collect();
+        let OpResult::Found { peers, .. } = net.run(asker, Command::Lookup { target: place, width: 20 })
+        else {
+            panic!("no lookup")
+        };
+        found += peers.iter().filter(|peer| truth[..20].contains(&peer.key())).count();
+    }
+    assert!(found >= 995, "{found} of 1,000");
+    for n in (1..150).step_by(3) {
+        assert!(known(&net, n).is_superset(&before[n]), "a contact was dropped on a liar's word");
+    }
 }
 
 #[test]

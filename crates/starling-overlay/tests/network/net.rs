@@ -15,7 +15,7 @@ use starling_overlay::overlay::Overlay;
 use starling_overlay::verify::{RecordRejection, Verify};
 use starling_proto::addr::Peer;
 use starling_proto::ids::{NodeKey, PublisherKey, RecordKey, Signature};
-use starling_proto::message::{Hello, Mode, OwnerRequest, Request, Response};
+use starling_proto::message::{Hello, Mode, OwnerRequest, Records, Request, Response};
 use starling_proto::record::{Record, RecordBody, RecordKind};
 use starling_proto::time::{Now, Span, Tick, UnixMillis, UnixSeconds};
 use starling_proto::version::ProtocolVersion;
@@ -30,6 +30,8 @@ pub(crate) enum Conduct {
     Honest,
     /// Names twenty peers that do not exist, right at the target.
     Inventing,
+    /// Names real peers at addresses where nobody is.
+    Misplacing,
     /// Hands out records that nobody signed.
     Forging,
 }
@@ -441,6 +443,13 @@ impl Net {
                 let mut body = record.body().clone();
                 body.sequence += 1;
                 *record = Record::new(body.encode(), *record.signature(), None, None).unwrap();
+            }
+        }
+        if self.nodes[n].conduct == Conduct::Misplacing
+            && let Response::Nodes(peers) | Response::Records(Records { peers, .. }) = &mut response
+        {
+            for peer in peers {
+                *peer = Peer::new(peer.key(), [SocketAddr::from(([66, peer.key().as_bytes()[0], 6, 6], 6))]);
             }
         }
         response

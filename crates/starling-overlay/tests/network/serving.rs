@@ -1,8 +1,11 @@
 //! Who serves, and what a peer may ask.
 
 use starling_overlay::io::{InboundId, Input, Output, Remote};
+use starling_overlay::storage::PeerStore as _;
 use starling_proto::ids::{NodeId, NodeKey};
-use starling_proto::message::{DialBack, FindNode, Hello, Mode, Refusal, Request, Response, StoreOutcome};
+use starling_proto::message::{
+    DialBack, FindNode, Hello, Mode, Query, Refusal, Request, Response, StoreOutcome,
+};
 use starling_proto::time::Span;
 use starling_proto::version::ProtocolVersion;
 
@@ -108,11 +111,83 @@ fn a_client_takes_no_records() {
 fn while_the_disk_is_full_nothing_is_taken() {
     let mut net = Net::joined(38, 3, loopback);
     net.nodes[0].overlay.set_disk_full(true);
+    assert!(net.nodes[0].overlay.status().disk_full);
     let placement = net.publish(0, &record(1, 1, 1, "alice"));
     assert_eq!((placement.holders.len(), placement.wanted), (2, 3));
     assert_eq!(placement.refused, [(net.nodes[0].key, StoreOutcome::NotServing)]);
     net.nodes[0].overlay.set_disk_full(false);
+    assert!(!net.nodes[0].overlay.status().disk_full);
     assert_eq!(net.publish(0, &record(1, 1, 2, "alice")).holders.len(), 3);
+}
+
+#[test]
+fn dsk_01_while_the_disk_is_full_no_peer_is_written_down() {
+    let mut net = Net::joined(39, 3, loopback);
+    net.nodes[0].overlay.set_disk_full(true);
+    let newcomer = net.add(loopback(50));
+    net.join(newcomer, 0);
+    net.run_for(Span::from_secs(30));
+    let key = net.nodes[newcomer].key;
+    assert!(net.nodes[0].overlay.known_peers().any(|peer| peer.key() == key), "it is known");
+    assert!(
+        net.nodes[0].store.known_peers().unwrap().iter().all(|peer| peer.key() != key),
+        "and not written"
+    );
+}
+
+#[test]
+fn a_peer_that_changes_its_mode_again_and_again_is_believed_now_and_then() {
+    let mut net = Net::joined(43, 3, public);
+    let restless = stranger("8.8.8.8:1", 7);
+    net.input(0, Input::PeerUp { remote: restless, hello: hello(), dialled: true });
+    let known = |net: &Net| net.nodes[0].overlay.known_peers().any(|peer| peer.key() == restless.key);
+    let mut changes = 0;
+    for n in 0..100 {
+        let before = known(&net);
+        let mode = if n % 2 == 0 { Mode::Server } else { Mode::Client };
+        net.outputs_of(0, &restless, Request::Hello(Hello { mode, ..hello() }));
+        changes += u32::from(known(&net) != before);
+    }
+    assert_eq!((changes, known(&net)), (1, true), "the first change counts at once");
+    net.input(0, Input::Timer);
+    net.run_for(Span::from_secs(11));
+    assert!(!known(&net), "its last word counts when ten seconds have gone by");
+}
+
+#[test]
+fn one_group_cannot_use_up_the_dials_for_others() {
+    let mut net = Net::joined(44, 3, public);
+    let mut dials = |asker: &Remote, times: usize| {
+        let request = DialBack { subject: asker.key, addresses: Vec::new(), relayed: false };
+        net.greet(0, asker);
+        let outputs = (0..times).flat_map(|_| net.outputs_of(0, asker, Request::DialBack(request.clone())));
+        outputs.filter(|output| matches!(output, Output::Call { .. })).count()
+    };
+    let greedy: usize = (1..=10).map(|n| dials(&stranger(&format!("8.8.8.{n}:1"), n), 10)).sum();
+    assert!((1..=10).contains(&greedy), "{greedy}");
+    assert_eq!(dials(&stranger("7.7.7.7:1", 99), 1), 1, "another is served");
+}
+
+#[test]
+fn a_query_of_a_full_key_costs_what_it_takes() {
+    let mut net = Net::joined(45, 3, public);
+    for n in 0..=255 {
+        let publisher = stranger(&format!("9.9.{n}.1:1"), n);
+        net.greet(0, &publisher);
+        let stored = net.ask(0, &publisher, Request::Store(record(1, n, 1, "alice")));
+        assert_eq!(stored, Response::Stored(StoreOutcome::Stored));
+    }
+    let asker = stranger("8.8.8.8:1", 7);
+    net.greet(0, &asker);
+    let query = Query { key: record(1, 1, 1, "").body().key, words: vec!["alice".into()], count: 1 };
+    let mut served = 0;
+    while matches!(net.ask(0, &asker, Request::Query(query.clone())), Response::Matches(_)) {
+        served += 1;
+    }
+    // 256 entries, so 8 units and 37 for the work, of 1,000.
+    assert!((20..=24).contains(&served), "{served}");
+    net.run_for(Span::from_secs(1));
+    assert!(matches!(net.ask(0, &asker, Request::Query(query)), Response::Matches(_)));
 }
 
 fn stranger(address: &str, n: u8) -> Remote {

@@ -6,8 +6,7 @@ use crate::common::{TestHome, contact, message, outbox_row, record, step};
 use proptest::prelude::*;
 use starling_core::storage::{
     ContactStore as _, CoreStore, MessageRow, MessageStore as _, OutboxStore as _, PeerStore as _,
-    RecordStore as _, SeenStore as _, SessionStore as _, Slot, SlotStore as _, StorageError, TalkStore,
-    TraceStore as _,
+    RecordStore as _, SeenStore as _, SessionStore as _, Slot, SlotStore as _, StorageError, TraceStore as _,
 };
 use starling_crypto::session::Tombstone;
 use starling_overlay::storage::DeletedRecord;
@@ -263,6 +262,6 @@ fn dsk_03_any_flipped_bit_is_found_or_harmless() {
 
 #[test]
 fn the_database_is_the_cores_store() {
-    fn wants_a_core_store(_: &(impl CoreStore + TalkStore)) {}
+    fn wants_a_core_store(_: &impl CoreStore) {}
     wants_a_core_store(&filled().open().unwrap());
 }

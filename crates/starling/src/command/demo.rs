@@ -19,7 +19,7 @@ Examples:
   starling demo --peers 20
   starling demo --keep    leaves the peers running and says how to talk to them";
 
-/// Start real peers on this machine, which join, list themselves and find each other.
+/// Start real peers on this machine, which join, find each other by words, become contacts and talk.
 ///
 /// Every peer is a process of its own with its own home and sockets on loopback. Exits with 0 only if everything that
 /// was told has happened.

@@ -8,10 +8,12 @@ use starling_api::client::{ClientError, Events};
 use starling_api::types::{EventBody, EventLine};
 use tokio::time::{Instant, sleep};
 
+use super::contact::person;
+use super::messages;
 use crate::client;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Output, Page, Report, bold, dim, good, plain, warn};
+use crate::output::{Output, Page, Piece, Report, bold, dim, good, plain, warn};
 
 /// Between two attempts to reach a node that has gone.
 const RETRY: Duration = Duration::from_millis(250);
@@ -77,22 +79,57 @@ const fn is_passing(error: &ClientError) -> bool {
 
 impl Report for EventLine {
     fn describe<'a>(&'a self, page: &mut Page<'a>) {
-        let (what, detail) = match &self.event {
-            EventBody::Ready(ready) => (bold("ready"), plain(ready.node.to_string())),
-            EventBody::PeerUp { node } => (good("peer up"), plain(node.to_string())),
-            EventBody::PeerDown { node } => (dim("peer down"), plain(node.to_string())),
-            EventBody::Warning { message, .. } => (warn("warning"), plain(message)),
-            EventBody::Resync => (warn("resync"), plain("events before this one are lost")),
-            _ => (dim("unknown"), plain("an event that this version does not know")),
-        };
+        let (what, detail) = line(&self.event);
         page.line([what, plain("  "), detail]);
+        match &self.event {
+            EventBody::Message(message) => page.block(2, &message.text),
+            EventBody::ContactRequest { name, note, .. } => {
+                page.indented(2, [dim("name: "), plain(name)]);
+                page.block(2, note);
+            }
+            EventBody::ContactAccepted { name, .. } => page.indented(2, [dim("name: "), plain(name)]),
+            EventBody::Presence { status_line, .. } => page.block(2, status_line),
+            _ => {}
+        }
+    }
+}
+
+/// What happened and to whom. What others wrote stands beneath.
+fn line(event: &EventBody) -> (Piece<'_>, Piece<'_>) {
+    match event {
+        EventBody::Ready(ready) => (bold("ready"), plain(ready.node.to_string())),
+        EventBody::PeerUp { node } => (good("peer up"), plain(node.to_string())),
+        EventBody::PeerDown { node } => (dim("peer down"), plain(node.to_string())),
+        EventBody::ContactRequest { account, .. } => (bold("contact request"), plain(account.to_string())),
+        EventBody::ContactAccepted { account, .. } => (good("contact accepted"), plain(account.to_string())),
+        EventBody::ContactDeclined { account } => (warn("contact declined"), plain(account.to_string())),
+        EventBody::RequestStored { account, holders } => {
+            (dim("request stored"), plain(format!("{account} at {holders} peers")))
+        }
+        EventBody::DevicesChanged { account, reset: true, .. } => {
+            (warn("account began anew"), plain(format!("{account}: compare with `starling contact verify`")))
+        }
+        EventBody::DevicesChanged { account, added, .. } => {
+            (warn("devices changed"), plain(format!("{account}: {added} new")))
+        }
+        EventBody::Presence { account, presence, typing, .. } => {
+            let typing = if *typing { ", typing" } else { "" };
+            (dim("presence"), plain(format!("{account} is {}{typing}", person::word(*presence))))
+        }
+        EventBody::Message(message) => (bold("message"), plain(message.from.to_string())),
+        EventBody::MessageState { id, state, .. } => {
+            (dim("message state"), plain(format!("{id} is {}", messages::word(*state))))
+        }
+        EventBody::Warning { message, .. } => (warn("warning"), plain(message)),
+        EventBody::Resync => (warn("resync"), plain("events before this one are lost")),
+        _ => (dim("unknown"), plain("an event that this version does not know")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use starling_api::types::WarningCode;
-    use starling_proto::ids::NodeKey;
+    use starling_api::types::{Presence, WarningCode};
+    use starling_proto::ids::{AccountKey, NodeKey};
 
     use super::*;
 
@@ -111,5 +148,26 @@ mod tests {
             EventBody::Warning { code: WarningCode::Alone, message: "nobody\u{1b}[2J answers".into() };
         insta::assert_snapshot!(text(warning), @"warning  nobody<U+001B>[2J answers");
         insta::assert_snapshot!(text(EventBody::Resync), @"resync  events before this one are lost");
+    }
+
+    #[test]
+    fn uix_02_what_others_wrote_stands_beneath() {
+        let (account, note) = (AccountKey::new([7; 32]), "one\ncontact accepted\u{1b}[2J".into());
+        insta::assert_snapshot!(text(EventBody::ContactRequest { account, name: "Bob\nready".into(), note }), @r"
+        contact request  starling1qurswpc8qurswpc8qurswpc8qurswpc8qurswpc8qurswpc8qursfz3ftx
+          name: Bob<U+000A>ready
+          one
+          contact accepted<U+001B>[2J
+        ");
+        let presence = EventBody::Presence {
+            account,
+            presence: Presence::Away,
+            status_line: "tea\u{202e}".into(),
+            typing: false,
+        };
+        insta::assert_snapshot!(text(presence), @r"
+        presence  starling1qurswpc8qurswpc8qurswpc8qurswpc8qurswpc8qurswpc8qursfz3ftx is away
+          tea<U+202E>
+        ");
     }
 }

@@ -1,6 +1,5 @@
 //! `starling init`: a new account and its first device.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,7 +22,8 @@ use starling_store::{Home, HomeLock, Protection};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::harden::harden;
-use crate::output::{Form, Page, Report, bold, dim, good, plain, warn};
+use crate::input;
+use crate::output::{Page, Report, bold, dim, good, plain, warn};
 
 /// Words in a row of the recovery phrase as it is shown.
 const WORDS_IN_ROW: usize = 4;
@@ -197,24 +197,10 @@ fn now() -> Result<Now, Failure> {
 
 /// Asks whether to be listed. Who cannot be asked is not.
 fn ask_listed(context: &mut Context<'_>) -> Result<bool, Failure> {
-    if context.output.form() == Form::Json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(false);
-    }
-    context.output.complain(
-        "Shall anybody be able to find you by the words of your name and about text?\n\
-         You can change this at any time with `starling profile list` and `unlist`. [y/N] ",
-    )?;
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| {
-        let message = format!("the answer could not be read: {error}");
-        Failure::new(Code::BadInput, message, "use --listed or --unlisted")
-    })?;
-    Ok(is_yes(&answer))
-}
-
-fn is_yes(answer: &str) -> bool {
-    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    let question = "Shall anybody be able to find you by the words of your name and about text?\n\
+                    You can change this at any time with `starling profile list` and `unlist`. [y/N] ";
+    let answer = input::ask(context.output, question, "use --listed or --unlisted")?;
+    Ok(answer.is_some_and(|answer| input::is_yes(&answer)))
 }
 
 fn as_text<T: ToString, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
@@ -243,12 +229,6 @@ mod tests {
     use starling_crypto::secret::Secret;
 
     use super::*;
-
-    #[test]
-    fn only_yes_is_yes() {
-        assert!(is_yes("y\n") && is_yes("YES") && is_yes(" yes "));
-        assert!(!is_yes("") && !is_yes("\n") && !is_yes("n") && !is_yes("yess"));
-    }
 
     fn account() -> NewAccount {
         NewAccount {

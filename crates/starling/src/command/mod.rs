@@ -1,14 +1,19 @@
 //! One file for each command. Each has the same layout: `Args` with its help, `run`, the answer, helpers, tests.
 
 mod completions;
+mod contact;
 mod demo;
 mod doctor;
 mod events;
 mod init;
+mod invite;
+mod messages;
 mod profile;
 mod run;
 mod search;
+mod send;
 mod status;
+mod trace;
 mod whoami;
 
 use std::process::ExitCode;
@@ -27,6 +32,11 @@ pub(crate) enum Command {
     Whoami(whoami::Args),
     Profile(profile::Args),
     Search(search::Args),
+    Contact(contact::Args),
+    Invite(invite::Args),
+    Send(send::Args),
+    Messages(messages::Args),
+    Trace(trace::Args),
     Events(events::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),
@@ -46,6 +56,11 @@ impl Command {
             Self::Whoami(args) => whoami::run(args, context),
             Self::Profile(args) => profile::run(args, context),
             Self::Search(args) => search::run(args, context),
+            Self::Contact(args) => contact::run(args, context),
+            Self::Invite(args) => invite::run(args, context),
+            Self::Send(args) => send::run(args, context),
+            Self::Messages(args) => messages::run(args, context),
+            Self::Trace(args) => trace::run(args, context),
             Self::Events(args) => events::run(args, context),
             Self::Doctor(args) => doctor::run(args, context),
             Self::Demo(args) => demo::run(args, context),

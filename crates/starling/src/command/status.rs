@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use starling_api::types::{Entries, Held, Mode, Status};
+use starling_api::types::{ContactCounts, Entries, Held, Mode, Status};
 
 use crate::client;
 use crate::context::Context;
@@ -15,7 +15,7 @@ Examples:
   starling status
   starling status --json | jq .peers    the number of connected peers";
 
-/// Show peers, routing table, addresses and storage of the running node.
+/// Show peers, routing table, addresses, people, queue and storage of the running node.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {}
@@ -41,9 +41,14 @@ impl Report for Status {
         }
         rows.push(vec![dim("holding"), plain(holding(&self.held))]);
         rows.push(vec![dim("entries"), entries(self.entries)]);
+        rows.push(vec![dim("people"), people(self.contacts)]);
+        rows.push(vec![dim("queue"), plain(queue(self.queued))]);
         rows.push(vec![dim("at work on"), plain(format!("{}, {} waiting", self.running, self.waiting))]);
         let database = self.database_bytes.map_or_else(|| "unknown".to_owned(), size);
         rows.push(vec![dim("database"), plain(database)]);
+        if self.disk_full {
+            rows.push(vec![dim("disk"), warn("full: nothing is written until there is room")]);
+        }
         rows.push(vec![dim("version"), plain(&self.version)]);
         page.line([bold("node is running")]);
         page.table(2, rows);
@@ -103,6 +108,30 @@ fn entries(entries: Entries) -> Piece<'static> {
     }
 }
 
+/// Whom we know, and who waits for an answer of the user.
+fn people(counts: ContactCounts) -> Piece<'static> {
+    let contacts = match counts.accepted {
+        1 => "1 contact".to_owned(),
+        many => format!("{many} contacts"),
+    };
+    let asked = match counts.requested {
+        0 => String::new(),
+        some => format!(", {some} asked without an answer yet"),
+    };
+    match counts.incoming {
+        0 => plain(format!("{contacts}{asked}")),
+        1 => warn(format!("{contacts}{asked}, 1 asks to be one: `starling contact list`")),
+        some => warn(format!("{contacts}{asked}, {some} ask to be one: `starling contact list`")),
+    }
+}
+
+fn queue(queued: u64) -> String {
+    match queued {
+        0 => "empty".to_owned(),
+        some => format!("{some} messages, receipts and requests wait to be sent or confirmed"),
+    }
+}
+
 /// Bytes as people say them.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -143,10 +172,13 @@ mod tests {
                 damaged: 0,
             },
             entries: Entries { wanted: 4, placed: 3 },
+            contacts: ContactCounts { accepted: 1, incoming: 2, requested: 0 },
+            queued: 3,
             addrs: vec!["127.0.0.1:4040".parse().unwrap()],
             observed: vec![],
             join: None,
             database_bytes: Some(118_784),
+            disk_full: false,
             version: "0.1.0".into(),
         }
     }
@@ -165,6 +197,8 @@ mod tests {
           seen at        unknown
           holding        36 records of others, 20.0 KiB
           entries        3 of 4 in the directory so far
+          people         1 contact, 2 ask to be one: `starling contact list`
+          queue          3 messages, receipts and requests wait to be sent or confirmed
           at work on     2, 0 waiting
           database       116.0 KiB
           version        0.1.0

@@ -4,7 +4,9 @@
 //! claimed.
 
 mod cast;
+mod echo;
 mod peer;
+mod talking;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -84,7 +86,12 @@ impl Demo {
         }
         told("everyone", self.everyone_finds_everyone().await?)?;
         told("nobody", self.nobody().await?)?;
-        told("return", self.come_back().await?)
+        told("befriend", self.befriend().await?)?;
+        if let Some(invited) = self.invite().await? {
+            told("invite", invited)?;
+        }
+        told("chat", self.chat().await?)?;
+        told("away", self.away().await?)
     }
 
     async fn make_accounts(&mut self, count: usize) -> Result<String, Failure> {
@@ -185,30 +192,6 @@ impl Demo {
         } else {
             Err(broken("zeppelins"))
         }
-    }
-
-    /// One peer ends, comes back at another port without being told where the others are, and finds them.
-    async fn come_back(&mut self) -> Result<String, Failure> {
-        let deadline = act_ends();
-        let network = self.network.clone();
-        let middle = self.peers.len() / 2;
-        let peer = self.peers.get_mut(middle).ok_or_else(|| broken("there is nobody to leave"))?;
-        let before = peer.door().await?;
-        peer.stop().await?;
-        peer.start(&network, None, deadline).await?;
-        let after = peer.door().await?;
-        if before.key != after.key || before.address == after.address {
-            return Err(broken(format!("{} came back as the same peer at the same port", peer.person.name)));
-        }
-        let Some(peer) = self.peers.get(middle) else { return Err(broken("the one who left is gone")) };
-        peer.wait_for("coming back", deadline, |status| status.routing_table.peers > 0).await?;
-        self.find(peer, &["fond"]).await?;
-        let ports = format!("{} to {}", before.address.port(), after.address.port());
-        Ok(format!(
-            "{} leaves, comes back at another port ({ports}), finds the network from memory, and a search by the one \
-             word that all have in common finds all the others",
-            peer.person.name
-        ))
     }
 
     /// Ends every peer.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use starling_api::client::Client;
+use starling_api::request_id::RequestId;
 use starling_api::types::{Code, Status};
 use starling_proto::addr::JoinAddr;
 use tokio::process::{Child, Command};
@@ -129,14 +130,32 @@ impl DemoPeer {
         deadline: Instant,
         wanted: impl Fn(&Status) -> bool,
     ) -> Result<Status, Failure> {
+        let seen = std::cell::RefCell::new(None);
+        let look = async || {
+            let status = self.client()?.status().await?;
+            let is_wanted = wanted(&status);
+            *seen.borrow_mut() = Some(status);
+            Ok(is_wanted)
+        };
+        self.until(what, deadline, look).await?;
+        seen.into_inner().ok_or_else(|| broken("nothing was seen"))
+    }
+
+    /// Looks again and again until `look` has seen what it wants.
+    ///
+    /// # Errors
+    /// It has not before `deadline`; `what` says what was waited for.
+    pub(super) async fn until(
+        &self,
+        what: &str,
+        deadline: Instant,
+        look: impl AsyncFn() -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
         let waiting = async {
-            loop {
-                let status = self.client()?.status().await?;
-                if wanted(&status) {
-                    return Ok::<Status, Failure>(status);
-                }
+            while !look().await? {
                 sleep(LOOK_AGAIN).await;
             }
+            Ok::<(), Failure>(())
         };
         let late = || broken(format!("{}: {what} did not happen in time", self.person.name));
         timeout_at(deadline, waiting).await.map_err(|_| late())?
@@ -198,6 +217,11 @@ fn cannot_start(error: &std::io::Error) -> Failure {
         format!("a peer could not be started: {error}"),
         "raise the limits of processes and open files, or try --peers 3",
     )
+}
+
+/// A name for one message.
+pub(super) fn request_id() -> Result<RequestId, Failure> {
+    RequestId::generate().map_err(|error| broken(format!("no random numbers: {error}")))
 }
 
 /// Something that the demonstration claims has not happened.

@@ -5,7 +5,9 @@
 
 mod json;
 mod page;
+mod qr;
 mod style;
+mod time;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +17,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-pub(crate) use self::page::{Page, Piece, bad, bold, dim, good, plain, warn};
+pub(crate) use self::page::{Page, Piece, bad, bold, dim, good, picture, plain, warn, written};
+pub(crate) use self::qr::Qr;
+pub(crate) use self::time::Local;
 use crate::failure::Failure;
 
 /// Something to be shown: its JSON is what serde makes of it.

@@ -19,6 +19,8 @@ const PAGE_BYTES: usize = 16 * 1024;
 pub(crate) struct Piece<'a> {
     style: Style,
     text: Cow<'a, str>,
+    /// What becomes of the joiners between letters, which words need and names do not.
+    lines: Lines,
 }
 
 /// Text under construction.
@@ -40,7 +42,7 @@ macro_rules! piece {
     ($(#[$doc:meta] $name:ident, $style:ident;)*) => { $(
         #[$doc]
         pub(crate) fn $name<'a>(text: impl Into<Cow<'a, str>>) -> Piece<'a> {
-            Piece { style: Style::$style, text: text.into() }
+            Piece { style: Style::$style, text: text.into(), lines: Lines::Escape }
         }
     )* };
 }
@@ -58,6 +60,14 @@ piece! {
     warn, Warn;
     /// Something is wrong.
     bad, Bad;
+    /// A row of a picture.
+    picture, Picture;
+}
+
+/// The lines of what somebody wrote, as words and not as a name.
+pub(crate) fn written(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    // After this cut no line feed is left in a piece.
+    text.lines().map(|line| Piece { style: Style::Plain, text: line.into(), lines: Lines::Keep })
 }
 
 impl<'a> Page<'a> {
@@ -78,8 +88,8 @@ impl<'a> Page<'a> {
 
     /// Adds a text that may have several lines.
     pub(crate) fn block(&mut self, indent: usize, text: &'a str) {
-        for line in text.lines() {
-            self.indented(indent, [plain(line)]);
+        for line in written(text) {
+            self.indented(indent, [line]);
         }
     }
 
@@ -129,7 +139,7 @@ impl Line<'_> {
 impl Piece<'_> {
     /// The text as it may be shown on a terminal: the one place where this is seen to.
     fn shown(&self) -> Zeroizing<String> {
-        Zeroizing::new(escape(&self.text, Lines::Escape))
+        Zeroizing::new(escape(&self.text, self.lines))
     }
 
     fn render(&self, shown: &str, colours: bool, text: &mut String) {
@@ -179,6 +189,14 @@ mod tests {
             assert!(!own.chars().any(|letter| letter.is_control() && letter != '\n'), "{own:?}");
             assert_eq!(text.lines().count(), 4);
         }
+    }
+
+    #[test]
+    fn joiners_stay_in_words_and_show_in_names() {
+        let mut page = Page::default();
+        page.block(0, "\u{1f469}\u{200d}\u{1f52c}\r\n\u{202e}two");
+        page.line([plain("Bo\u{200d}b")]);
+        assert_eq!(&*page.render(false), "\u{1f469}\u{200d}\u{1f52c}\n<U+202E>two\nBo<U+200D>b\n");
     }
 
     #[test]

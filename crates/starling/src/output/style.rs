@@ -15,6 +15,8 @@ pub(crate) enum Style {
     Warn,
     /// Something is wrong.
     Bad,
+    /// A picture in black and white, whatever the terminal's own colours.
+    Picture,
 }
 
 impl Style {
@@ -27,6 +29,8 @@ impl Style {
             Self::Good => "\x1b[32m",
             Self::Warn => "\x1b[33m",
             Self::Bad => "\x1b[1;31m",
+            // Colours 16 and 231 of the 256 are pure black and white, and themes leave them alone.
+            Self::Picture => "\x1b[38;5;231;48;5;16m",
         }
     }
 

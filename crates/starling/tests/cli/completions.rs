@@ -10,7 +10,17 @@ fn each_shell_gets_a_script_with_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let script = home.run(["completions", shell]);
         assert_eq!((script.code, script.err.as_str()), (Some(0), ""));
-        for word in ["init", "run", "profile", "unlist", "completions", "passphrase-file"] {
+        for word in [
+            "init",
+            "run",
+            "profile",
+            "unlist",
+            "accept",
+            "invite",
+            "trace",
+            "completions",
+            "passphrase-file",
+        ] {
             assert!(script.out.contains(word), "{shell}: {word}");
         }
         let json = home.run(["completions", "--json", shell]).json();

@@ -13,7 +13,10 @@ fn what_is_told_has_happened() {
         told["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
     assert_eq!(
         acts,
-        ["accounts", "join", "list", "search", "search", "search", "everyone", "nobody", "return"]
+        [
+            "accounts", "join", "list", "search", "search", "search", "everyone", "nobody", "befriend",
+            "invite", "chat", "away"
+        ]
     );
     assert!(
         told["steps"].as_array().unwrap().iter().all(|step| step["ok"] == true && step["took_ms"].is_u64())

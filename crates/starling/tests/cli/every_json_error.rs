@@ -1,6 +1,7 @@
 //! With `--json` every failure is one document of the same shape, and standard error is silent.
 
 use serde_json::Value;
+use starling_proto::ids::MessageId;
 
 use crate::support::{Finished, Home};
 
@@ -33,6 +34,17 @@ fn wrong_usage() {
         &["profile", "--json"],
         &["profile", "set", "--json"],
         &["search", "--json"],
+        &["contact", "--json"],
+        &["contact", "add", "--json"],
+        &["contact", "verify", "--json", "bob", "--yes", "--no"],
+        &["invite", "--json", "--expires", "31d"],
+        &["invite", "--json", "--qr"],
+        &["send", "--json", "bob"],
+        &["send", "--json", "bob", "hello", "--timeout", "5s"],
+        &["send", "--json", "bob", "hello", "--wait", "queued"],
+        &["messages", "--json", "bob", "--limit", "0"],
+        &["messages", "--json", "bob", "--before", "yesterday"],
+        &["trace", "--json", "starling1qqqq"],
         &["events", "--json", "--since", ""],
         &["doctor", "--json", "--listen", "x"],
         &["completions", "--json"],
@@ -44,6 +56,7 @@ fn wrong_usage() {
 
 #[test]
 fn no_node() {
+    let message = MessageId::new([7; 16]).to_string();
     for home in [Home::empty(), Home::of("Alice")] {
         let cases: &[&[&str]] = &[
             &["status"],
@@ -53,6 +66,16 @@ fn no_node() {
             &["profile", "unlist"],
             &["profile", "set", "--about", "x"],
             &["search", "chess"],
+            &["contact", "add", "starling1qqqq"],
+            &["contact", "accept", "bob"],
+            &["contact", "rename", "bob"],
+            &["contact", "list"],
+            &["contact", "verify", "bob"],
+            &["invite"],
+            &["send", "bob", "hello"],
+            &["send", "bob", "hello", "--wait", "read"],
+            &["messages", "bob"],
+            &["trace", &message],
             &["events"],
         ];
         for args in cases {

@@ -23,6 +23,13 @@ fn wrong_usage_reads_well() {
         ("profile_set_keyword_with_blank", &["profile", "set", "--keyword", "two words"]),
         ("search_nothing", &["search"]),
         ("search_limit_zero", &["search", "--limit", "0", "chess"]),
+        ("contact_without_action", &["contact"]),
+        ("invite_bad_time", &["invite", "--expires", "a week"]),
+        ("invite_for_ever", &["invite", "--expires", "365d"]),
+        ("send_nothing", &["send", "bob"]),
+        ("send_timeout_without_wait", &["send", "bob", "hello", "--timeout", "5s"]),
+        ("messages_of_nobody", &["messages"]),
+        ("trace_bad_id", &["trace", "starmsg1qqqq"]),
         ("doctor_bad_listen", &["doctor", "--listen", "4040"]),
         ("completions_unknown_shell", &["completions", "cobol"]),
     ];

@@ -15,6 +15,20 @@ const COMMANDS: &[&[&str]] = &[
     &["profile", "list"],
     &["profile", "unlist"],
     &["search"],
+    &["contact"],
+    &["contact", "add"],
+    &["contact", "accept"],
+    &["contact", "decline"],
+    &["contact", "remove"],
+    &["contact", "rename"],
+    &["contact", "list"],
+    &["contact", "block"],
+    &["contact", "unblock"],
+    &["contact", "verify"],
+    &["invite"],
+    &["send"],
+    &["messages"],
+    &["trace"],
     &["events"],
     &["doctor"],
     &["completions"],
@@ -32,7 +46,7 @@ fn listed(help: &str) -> Vec<String> {
 #[test]
 fn every_command_is_looked_at() {
     let home = Home::empty();
-    for group in [&[] as &[&str], &["profile"]] {
+    for group in [&[] as &[&str], &["profile"], &["contact"]] {
         let help = home.run([group, &["--help"]].concat());
         let names = listed(&help.out);
         assert!(!names.is_empty(), "{help:?}");

@@ -4,8 +4,11 @@
 //! the output into an answer type. To add a subject: its types in `types/`, its handlers in a module here, one line in
 //! [`described`].
 
+mod contacts;
 mod events;
 mod identity;
+mod invites;
+mod messages;
 mod network;
 mod profile;
 mod search;
@@ -72,6 +75,14 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(profile::listed))
         .routes(routes!(search::search))
         .routes(routes!(network::join))
+        .routes(routes!(contacts::list))
+        .routes(routes!(contacts::add))
+        .routes(routes!(contacts::change))
+        .routes(routes!(contacts::safety))
+        .routes(routes!(invites::make))
+        .routes(routes!(messages::send))
+        .routes(routes!(messages::read))
+        .routes(routes!(messages::trace))
         .routes(routes!(events::events))
         .routes(routes!(document))
 }

@@ -166,9 +166,20 @@ impl Net {
         let (to, text) = (self.account(1 - side), MessageText::new(text).unwrap());
         // What was not committed was not said: the user says it again.
         let crashes = self.crash_next == Some(side);
-        let row = self.with(side, |talking, context| talking.send(context, &to, &text)).unwrap();
+        let row = self
+            .with(side, |talking, context| {
+                let id = crate::talking::history::random_id(context.rng);
+                talking.send(context, &to, id, &text)
+            })
+            .unwrap();
         if crashes {
-            return self.with(side, |talking, context| talking.send(context, &to, &text)).unwrap().id;
+            return self
+                .with(side, |talking, context| {
+                    let id = crate::talking::history::random_id(context.rng);
+                    talking.send(context, &to, id, &text)
+                })
+                .unwrap()
+                .id;
         }
         row.id
     }
@@ -357,7 +368,7 @@ impl Net {
     fn publish(&mut self, side: usize) {
         let it = &mut self.sides[side];
         it.talking.set_addresses(vec!["10.0.0.1:7".parse().unwrap()]);
-        let wanted = it.talking.locator().take_wanted(&it.identity, self.now, &mut self.rng);
+        let wanted = it.talking.locator_mut().take_wanted(&it.identity, self.now, &mut self.rng);
         for wanted in wanted.unwrap().unwrap() {
             let expires = self.now.seconds().after(Span::from_days(30));
             let due = Due {

@@ -1,5 +1,7 @@
+mod full;
+
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rand::{CryptoRng, SeedableRng};
@@ -7,12 +9,12 @@ use starling_core::io::{
     CallId, Command, CommandError, CommandOutput, ErrorCode, Event, Job, JobId, WarningCode, Way,
 };
 use starling_core::memory::MemoryStore;
-use starling_core::storage::{CoreStore, Slot};
+use starling_core::storage::{CoreStore, Slot, SlotStore as _};
 use starling_core::view::Profile;
 use starling_crypto::stamp::{StampPolicy, StampSubject};
 use starling_proto::addr::Peer;
 use starling_proto::ids::{NodeId, PublisherKey};
-use starling_proto::message::{FindNode, Mode, Request, Response};
+use starling_proto::message::{FindNode, Mode, Refusal, Request, Response};
 use starling_proto::time::{Month, Now, Span, Tick};
 use starling_proto::version::ProtocolVersion;
 use tokio::sync::{Semaphore, oneshot};
@@ -35,8 +37,20 @@ impl Trace {
     }
 }
 
+/// What a test can change while the thread runs: shared with the fakes.
+#[derive(Clone, Default)]
+struct Faults {
+    /// What changes anything does not fit.
+    full: Arc<AtomicBool>,
+    /// Nothing can be committed, for another cause.
+    broken: Arc<AtomicBool>,
+    /// The machine writes when it is built.
+    load_writes: Arc<AtomicBool>,
+}
+
 struct FakeDisk {
     trace: Trace,
+    faults: Faults,
     saved: MemoryStore,
     open: MemoryStore,
     /// The commit of this number fails (the first is the one of the load); 0 for none.
@@ -45,9 +59,10 @@ struct FakeDisk {
 }
 
 impl FakeDisk {
-    fn new(trace: &Trace, fails_at: usize) -> Self {
+    fn new(trace: &Trace, faults: &Faults, fails_at: usize) -> Self {
         let (saved, open) = (MemoryStore::default(), MemoryStore::default());
-        Self { trace: trace.clone(), saved, open, fails_at, commits: Arc::default() }
+        let (trace, faults) = (trace.clone(), faults.clone());
+        Self { trace, faults, saved, open, fails_at, commits: Arc::default() }
     }
 }
 
@@ -66,6 +81,13 @@ impl Disk for FakeDisk {
             self.trace.note("commit failed");
             return Err(StorageError::Full);
         }
+        if is_set(&self.faults.broken) {
+            return Err(StorageError::Failed("broken".into()));
+        }
+        if is_set(&self.faults.full) && changed(&self.open, &self.saved) {
+            self.trace.note("no room");
+            return Err(StorageError::Full);
+        }
         self.saved = self.open.clone();
         self.trace.note("commit");
         Ok(())
@@ -75,6 +97,22 @@ impl Disk for FakeDisk {
         self.open = self.saved.clone();
         Ok(())
     }
+
+    fn has_room(&mut self) -> Result<bool, StorageError> {
+        self.trace.note("trial");
+        if is_set(&self.faults.broken) {
+            return Err(StorageError::Failed("broken".into()));
+        }
+        Ok(!is_set(&self.faults.full))
+    }
+}
+
+fn is_set(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
+
+fn changed(open: &MemoryStore, saved: &MemoryStore) -> bool {
+    Slot::ALL.into_iter().any(|slot| open.read_slot(slot).unwrap() != saved.read_slot(slot).unwrap())
 }
 
 /// Wants something of everything for `SetListed`, answers pings at once and `find_node` after the commit.
@@ -85,18 +123,21 @@ struct FakeMachine {
 }
 
 impl Machine for FakeMachine {
-    type Config = Trace;
+    type Config = (Trace, Faults);
     type LoadError = StorageError;
 
     fn load(
-        config: &Trace,
+        (trace, faults): &(Trace, Faults),
         _: Now,
         _: &mut dyn CryptoRng,
         store: &mut dyn CoreStore,
     ) -> Result<Self, StorageError> {
         let listed = store.read_slot(Slot::Profile)?.is_some();
-        config.note(format!("load listed={listed}"));
-        Ok(Self { outputs: Vec::new(), trace: config.clone(), timer: None })
+        trace.note(format!("load listed={listed}"));
+        if is_set(&faults.load_writes) {
+            store.write_slot(Slot::Locator, b"written by the load")?;
+        }
+        Ok(Self { outputs: Vec::new(), trace: trace.clone(), timer: None })
     }
 
     fn handle(
@@ -110,6 +151,10 @@ impl Machine for FakeMachine {
             Input::Command { id, command: Command::SetListed(_) } => {
                 store.write_slot(Slot::Profile, b"listed")?;
                 self.outputs.extend(one_of_each());
+                let result = Ok(CommandOutput::Profile(Profile::default()));
+                self.outputs.push(Output::Result { id, result });
+            }
+            Input::Command { id, command: Command::ShowProfile } => {
                 let result = Ok(CommandOutput::Profile(Profile::default()));
                 self.outputs.push(Output::Result { id, result });
             }
@@ -134,6 +179,10 @@ impl Machine for FakeMachine {
 
     fn next_timeout(&self) -> Option<Tick> {
         self.timer
+    }
+
+    fn disk_full(&mut self, full: bool) {
+        self.trace.note(format!("full={full}"));
     }
 }
 
@@ -190,6 +239,7 @@ impl Outside for FakeOutside {
 /// A core thread that has not begun, and the ends of what goes into it.
 struct Bench {
     trace: Trace,
+    faults: Faults,
     inbox: Arc<Inbox<Item>>,
     core: CoreThread<FakeMachine, FakeDisk, FakeOutside>,
     permits: Arc<Semaphore>,
@@ -197,15 +247,16 @@ struct Bench {
 
 impl Bench {
     fn new(fails_at: usize, full: bool) -> Self {
-        let trace = Trace::default();
+        let (trace, faults) = (Trace::default(), Faults::default());
         let inbox = Arc::new(Inbox::new(100));
-        let disk = FakeDisk::new(&trace, fails_at);
+        let disk = FakeDisk::new(&trace, &faults, fails_at);
         let outside = FakeOutside { trace: trace.clone(), full };
         let rng = StdRng::seed_from_u64(1);
-        let core = CoreThread::load(trace.clone(), disk, rng, Clock::start(), Arc::clone(&inbox), outside);
+        let config = (trace.clone(), faults.clone());
+        let core = CoreThread::load(config, disk, rng, Clock::start(), Arc::clone(&inbox), outside);
         let core = core.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(trace.take(), ["load listed=false", "commit"]);
-        Self { trace, inbox, core, permits: Arc::new(Semaphore::new(100)) }
+        Self { trace, faults, inbox, core, permits: Arc::new(Semaphore::new(100)) }
     }
 
     fn push(&self, item: Item) {
@@ -230,15 +281,7 @@ impl Bench {
     }
 
     fn peer_up(&self) {
-        let hello = Hello {
-            version: ProtocolVersion::CURRENT,
-            mode: Mode::Client,
-            coarse_time_min: 0,
-            observed: None,
-            addresses: Vec::new(),
-        };
-        let seat = Arc::new(Seats::new(Limits::default()).outgoing().unwrap());
-        self.push(Item::PeerUp { remote: remote(), hello, dialled: true, _seat: seat });
+        self.push(peer_up());
     }
 
     fn answer(&self, machine: u64) {
@@ -256,6 +299,18 @@ impl Bench {
 
 fn remote() -> Remote {
     Remote { key: NodeKey::new([9; 32]), address: "127.0.0.1:9".parse().unwrap(), binding: [0; 32] }
+}
+
+fn peer_up() -> Item {
+    let hello = Hello {
+        version: ProtocolVersion::CURRENT,
+        mode: Mode::Client,
+        coarse_time_min: 0,
+        observed: None,
+        addresses: Vec::new(),
+    };
+    let seat = Arc::new(Seats::new(Limits::default()).outgoing().unwrap());
+    Item::PeerUp { remote: remote(), hello, dialled: true, _seat: seat }
 }
 
 fn find_node() -> Request {
@@ -279,9 +334,10 @@ fn a_failed_commit_drops_the_outputs_and_rebuilds_the_core() {
     let mut found = bench.request(find_node());
     let (ended, trace) = bench.run();
     assert_eq!(ended, Ended::Closed);
-    assert_eq!(trace, ["commit failed", "load listed=false", "commit"]);
+    assert_eq!(trace, ["commit failed", "event", "load listed=false", "commit", "full=true"]);
     assert_eq!(result.try_recv().unwrap().unwrap_err().code, ErrorCode::Storage);
-    assert!(found.try_recv().is_err(), "a reply left that was not committed");
+    let busy = Ok(Response::Refused(Refusal::Busy));
+    assert_eq!(found.try_recv(), busy, "a reply left that was not committed");
 }
 
 #[test]
@@ -291,7 +347,7 @@ fn what_tells_of_nothing_new_leaves_even_if_the_commit_fails() {
     let mut nodes = bench.request(find_node());
     bench.run();
     assert_eq!(pong.try_recv(), Ok(Response::Pong));
-    assert!(nodes.try_recv().is_err());
+    assert_eq!(nodes.try_recv(), Ok(Response::Refused(Refusal::Busy)));
 }
 
 #[test]
@@ -310,11 +366,14 @@ fn a_rebuilt_core_hears_who_is_connected_and_nothing_of_its_predecessor() {
         core
     };
     drop(failed);
-    assert_eq!(bench.trace.take(), ["up", "commit failed", "load listed=false", "commit"]);
+    assert_eq!(
+        bench.trace.take(),
+        ["up", "commit failed", "event", "load listed=false", "commit", "full=true"]
+    );
     bench.answer(0);
     bench.answer(1);
     let (_, trace) = bench.run();
-    assert_eq!(trace, ["up", "answer Ok(Pong)", "commit"]);
+    assert_eq!(trace, ["up", "commit", "answer Ok(Pong)", "commit"]);
 }
 
 #[test]

@@ -103,7 +103,10 @@ fn a_very_full_key_is_sampled_and_the_rest_estimated() {
     for n in 0..3_000 {
         desk.put(&Maker::directory(n).text(if n % 2 == 0 { "alice" } else { "alina" }));
     }
+    let before = desk.holder.work();
     let first = query(&mut desk, &["alice"], 20);
+    let work = desk.holder.work().since(before);
+    assert_eq!((work.rows, work.compared), (3_000, 1_024), "what it costs is bounded and counted");
     assert_eq!(first.records.len(), 20);
     assert!((1_200..1_800).contains(&first.left_out), "{}", first.left_out);
     let second = query(&mut desk, &["alice"], 20);

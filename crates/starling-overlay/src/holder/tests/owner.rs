@@ -2,11 +2,12 @@
 
 use starling_proto::ids::NodeKey;
 use starling_proto::limits as proto_limits;
-use starling_proto::message::StoreOutcome::{HaveNewer, Stored};
+use starling_proto::message::StoreOutcome::{HaveNewer, NotServing, Stored};
 use starling_proto::message::{Operation, Refusal, Response};
 
 use crate::holder::Notice;
 use crate::holder::testing::{DAY, Desk, Maker, group, mailbox};
+use crate::storage::RecordStore as _;
 
 #[test]
 fn an_owner_lists_and_deletes_its_own_and_nothing_else() {
@@ -86,4 +87,43 @@ fn a_subscribed_owner_hears_of_new_deposits_until_it_goes() {
     assert_eq!(desk.offer(Maker::mail(1, 2).bad().make(), group(1)).notify, []);
     desk.holder.disconnected(&NodeKey::new([5; 32]));
     assert_eq!(desk.offer(Maker::mail(1, 3).make(), group(1)).notify, []);
+}
+
+#[test]
+fn dsk_01_on_a_full_disk_nothing_is_taken_and_owners_still_delete() {
+    let mut desk = Desk::new();
+    let (mail, late) = (Maker::mail(1, 1), Maker::mail(1, 2));
+    desk.put(&mail);
+    desk.holder.set_full(true);
+    assert_eq!((desk.put(&mail), desk.put(&late)), (Stored, NotServing), "what is here is here");
+    assert_eq!(desk.put(&Maker::directory(1)), NotServing);
+    let ids = vec![mail.make().id(), late.make().id()];
+    assert_eq!(desk.owner(5, 1, Operation::Delete(ids)), Response::Deleted(1));
+    assert_eq!(desk.store.deleted_records().unwrap(), [], "no row is written");
+    assert_eq!((desk.put(&mail), desk.put(&late)), (HaveNewer, HaveNewer), "and yet it is remembered");
+    desk.holder.set_full(false);
+    assert_eq!((desk.put(&late), desk.put(&Maker::directory(1))), (HaveNewer, Stored));
+}
+
+#[test]
+fn dsk_01_on_a_full_disk_what_is_over_goes() {
+    let mut desk = Desk::new();
+    desk.put(&Maker::mail(1, 1));
+    desk.holder.set_full(true);
+    desk.pass(20 * DAY);
+    assert_eq!(desk.sweep(true), 1);
+}
+
+#[test]
+fn what_a_deletion_costs_is_counted_by_its_ids() {
+    let mut desk = Desk::new();
+    desk.put(&Maker::mail(1, 1));
+    let before = desk.holder.work();
+    let ids: Vec<_> = (0..=255).map(|n| Maker::mail(1, n).make().id()).collect();
+    desk.owner(5, 1, Operation::Delete(ids));
+    assert_eq!(desk.holder.work().since(before).deleted, 256, "here or not, each is written");
+    desk.put(&Maker::mail(1, 256));
+    let before = desk.holder.work();
+    desk.owner(5, 1, Operation::List);
+    assert_eq!(desk.holder.work().since(before).rows, 1);
 }

@@ -1,0 +1,54 @@
+//! What the user says about themselves, and where it is published.
+
+use starling_crypto::session::OlmAccount;
+use starling_proto::record::RecordKind;
+use starling_proto::time::Now;
+
+use super::{Context, Core};
+use crate::directory::{self, DirectoryError};
+use crate::identity::IdentityError;
+use crate::io::{CommandError, CommandOutput};
+use crate::profile::Profile;
+use crate::storage::{Slot, StorageError};
+
+impl<A: OlmAccount> Core<A> {
+    pub(super) fn set_profile(
+        &mut self,
+        context: &mut Context<'_>,
+        changed: Result<Profile, DirectoryError>,
+    ) -> Result<Result<CommandOutput, CommandError>, StorageError> {
+        let profile = match changed.and_then(|profile| {
+            directory::entry(&profile, &self.identity)?;
+            Ok(profile)
+        }) {
+            Ok(profile) => profile,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        context.store.write_slot(Slot::Profile, &profile.encode())?;
+        self.profile = profile;
+        self.want_entries(context.now);
+        Ok(Ok(CommandOutput::Profile(self.profile.view())))
+    }
+
+    /// Publishes a device list of later end while the last one still counts.
+    pub(super) fn renew_list(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        if self.may_not_renew {
+            return Ok(());
+        }
+        match self.identity.renew_list(context.store, context.now.seconds()) {
+            Ok(true) => self.want_entries(context.now),
+            Ok(false) => {}
+            Err(IdentityError::Storage(error)) => return Err(error),
+            // A device that may no longer sign: the list it has goes on being published.
+            Err(_) => self.may_not_renew = true,
+        }
+        Ok(())
+    }
+
+    /// Tells the publisher what is to lie in the directory now.
+    pub(super) fn want_entries(&mut self, now: Now) {
+        let wanted = directory::publications(&self.profile, &self.identity);
+        self.publisher.want(RecordKind::Directory, wanted, now);
+        self.publisher.want(RecordKind::Account, [directory::account_record(&self.identity)], now);
+    }
+}

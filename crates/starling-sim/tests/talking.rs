@@ -1,0 +1,278 @@
+//! People become contacts and talk, through the overlay alone.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "a test: what fails must stop it, and its numbers are small and known"
+)]
+
+use starling_core::config::Config;
+use starling_core::io::{Command, CommandOutput, ContactChange, ErrorCode, Event, Newcomer};
+use starling_core::profile::Profile;
+use starling_core::view::{Contact, ContactState, Message, MessageState};
+use starling_proto::addr::JoinAddr;
+use starling_proto::content::MessageText;
+use starling_proto::identity::Name;
+use starling_proto::ids::AccountKey;
+use starling_proto::time::Span;
+use starling_sim::network::{Network, NodeIndex, World};
+use starling_sim::node::NodeSetup;
+
+const ADA: NodeIndex = NodeIndex(1);
+const BOB: NodeIndex = NodeIndex(2);
+
+fn setup(number: usize) -> NodeSetup {
+    let profile = Profile::new(Name::new(format!("Person{number:03}")).unwrap());
+    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), reachable: true }
+}
+
+/// `count` nodes that joined through the first, and have had time to publish what they are.
+fn network(seed: u64, count: usize) -> Network {
+    let mut network = Network::new(World { seed, ..World::default() });
+    let first = network.add(setup(0));
+    let door = JoinAddr { key: network.node(first).key(), address: network.node(first).address() };
+    for number in 1..count {
+        let node = network.add(setup(number));
+        network.command(node, Command::Join(vec![door]));
+        network.run_for(Span::from_ms(200));
+    }
+    network.run_for(Span::from_secs(120));
+    network
+}
+
+fn account(network: &Network, of: NodeIndex) -> AccountKey {
+    network.node(of).account()
+}
+
+fn contacts(network: &mut Network, of: NodeIndex) -> Vec<Contact> {
+    match network.run_command(of, Command::Contacts) {
+        Ok(CommandOutput::Contacts(contacts)) => contacts,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn state(network: &mut Network, of: NodeIndex, whom: NodeIndex) -> Option<ContactState> {
+    let whom = account(network, whom);
+    contacts(network, of).into_iter().find(|contact| contact.account == whom).map(|contact| contact.state)
+}
+
+fn ask(network: &mut Network, from: NodeIndex, whom: NodeIndex) {
+    let whom = Newcomer::Account(account(network, whom));
+    network.run_command(from, Command::AddContact { whom, note: "we met".into() }).unwrap();
+}
+
+fn change(network: &mut Network, of: NodeIndex, whom: NodeIndex, change: ContactChange) {
+    let who = account(network, whom).to_string();
+    network.run_command(of, Command::Contact { who, change }).unwrap();
+}
+
+fn wait(network: &mut Network, span: Span, what: &str, event: impl Fn(NodeIndex, &Event) -> bool) {
+    let seen = |network: &Network| network.events().iter().any(|(_, node, happened)| event(*node, happened));
+    assert!(network.run_until(span, seen), "{what} did not happen: {:#?}", network.events());
+}
+
+fn befriend(network: &mut Network, one: NodeIndex, other: NodeIndex) {
+    ask(network, one, other);
+    let asked = |node, event: &Event| node == other && matches!(event, Event::ContactRequest { .. });
+    wait(network, Span::from_secs(300), "the request", asked);
+    change(network, other, one, ContactChange::Accept);
+    let agreed = |node, event: &Event| node == one && matches!(event, Event::ContactAccepted { .. });
+    wait(network, Span::from_secs(120), "the answer", agreed);
+}
+
+fn say(network: &mut Network, from: NodeIndex, to: NodeIndex, text: &str) -> Message {
+    let (who, text) = (account(network, to).to_string(), MessageText::new(text).unwrap());
+    match network.run_command(from, Command::Send { who, text, request: None }) {
+        Ok(CommandOutput::Sent(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn history(network: &mut Network, of: NodeIndex, with: NodeIndex) -> Vec<Message> {
+    let who = account(network, with).to_string();
+    match network.run_command(of, Command::Messages { who, before: None, limit: 500, text: None }) {
+        Ok(CommandOutput::Messages(messages)) => messages,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn texts(messages: &[Message]) -> Vec<&str> {
+    messages.iter().map(|message| message.text.as_str()).collect()
+}
+
+fn delivered(network: &mut Network, message: &Message) {
+    let id = message.id;
+    let arrived = move |_, event: &Event| matches!(event, Event::MessageState { id: of, state: MessageState::Delivered, .. } if *of == id);
+    wait(network, Span::from_secs(120), "the receipt", arrived);
+}
+
+#[test]
+fn strangers_become_contacts_and_talk_both_ways() {
+    for count in [3, 12, 30] {
+        let mut network = network(count as u64, count);
+        befriend(&mut network, ADA, BOB);
+        assert_eq!(state(&mut network, ADA, BOB), Some(ContactState::Accepted));
+        assert_eq!(state(&mut network, BOB, ADA), Some(ContactState::Accepted));
+        let said: Vec<Message> =
+            (0..40).map(|n| say(&mut network, ADA, BOB, &format!("ada {n:02}"))).collect();
+        delivered(&mut network, said.last().unwrap());
+        let answer = say(&mut network, BOB, ADA, "bob");
+        delivered(&mut network, &answer);
+        let (here, there) = (history(&mut network, ADA, BOB), history(&mut network, BOB, ADA));
+        let expected: Vec<String> =
+            (0..40).map(|n| format!("ada {n:02}")).chain(["bob".to_owned()]).collect();
+        assert_eq!(texts(&here), expected, "{count} nodes");
+        assert_eq!(texts(&there), expected, "{count} nodes");
+        network.run_for(Span::from_secs(60));
+        let here = history(&mut network, ADA, BOB);
+        assert!(
+            here.iter().filter(|message| message.mine).all(|message| message.state == MessageState::Read)
+        );
+    }
+}
+
+#[test]
+fn the_first_message_of_a_link_does_not_wait() {
+    for seed in 20..30 {
+        let mut network = network(seed, 4);
+        befriend(&mut network, ADA, BOB);
+        for (from, to) in [(ADA, BOB), (BOB, ADA)] {
+            let id = say(&mut network, from, to, "now").id;
+            let arrived = |network: &Network| {
+                let confirmed = |event: &Event| matches!(event, Event::MessageState { id: of, state: MessageState::Delivered, .. } if *of == id);
+                network.events().iter().any(|(_, _, event)| confirmed(event))
+            };
+            assert!(network.run_until(Span::from_secs(5), arrived), "seed {seed}: {from:?} waits");
+        }
+        network.kill(BOB);
+        network.run_for(Span::from_secs(30));
+        let id = say(&mut network, ADA, BOB, "later").id;
+        network.restart(BOB, None);
+        let read = |network: &Network| {
+            let came = |event: &Event| matches!(event, Event::Message(message) if message.id == id);
+            network.events().iter().any(|(_, _, event)| came(event))
+        };
+        assert!(network.run_until(Span::from_secs(10), read), "seed {seed}: what waited goes on waiting");
+    }
+}
+
+#[test]
+fn somebody_away_hears_when_they_are_back_at_another_address() {
+    let mut network = network(5, 10);
+    befriend(&mut network, ADA, BOB);
+    network.kill(BOB);
+    let waiting: Vec<Message> = (0..5).map(|n| say(&mut network, ADA, BOB, &n.to_string())).collect();
+    network.run_for(Span::from_secs(3600));
+    assert_eq!(history(&mut network, ADA, BOB)[0].state, MessageState::Queued);
+    network.restart(BOB, Some("77.1.2.3:99".parse().unwrap()));
+    delivered(&mut network, waiting.last().unwrap());
+    assert_eq!(texts(&history(&mut network, BOB, ADA)), ["0", "1", "2", "3", "4"]);
+}
+
+#[test]
+fn both_restart_and_the_conversation_goes_on() {
+    let mut network = network(6, 10);
+    befriend(&mut network, ADA, BOB);
+    for round in 0..3 {
+        let there = say(&mut network, ADA, BOB, &format!("to {round}"));
+        delivered(&mut network, &there);
+        let back = say(&mut network, BOB, ADA, &format!("from {round}"));
+        delivered(&mut network, &back);
+        network.kill(ADA);
+        network.kill(BOB);
+        network.run_for(Span::from_secs(60));
+        network.restart(BOB, None);
+        network.restart(ADA, None);
+        network.run_for(Span::from_secs(60));
+    }
+    let expected = ["to 0", "from 0", "to 1", "from 1", "to 2", "from 2"];
+    assert_eq!(texts(&history(&mut network, ADA, BOB)), expected);
+    assert_eq!(texts(&history(&mut network, BOB, ADA)), expected);
+}
+
+#[test]
+fn a_request_waits_for_somebody_who_is_away() {
+    let mut network = network(7, 25);
+    network.kill(BOB);
+    ask(&mut network, ADA, BOB);
+    let kept = |node, event: &Event| {
+        node == ADA && matches!(event, Event::RequestStored { holders, .. } if *holders > 1)
+    };
+    wait(&mut network, Span::from_secs(300), "a deposit", kept);
+    network.restart(BOB, None);
+    let asked = |node, event: &Event| node == BOB && matches!(event, Event::ContactRequest { .. });
+    wait(&mut network, Span::from_secs(300), "the request", asked);
+}
+
+#[test]
+fn an_invite_needs_no_further_consent() {
+    let mut network = network(8, 10);
+    let address = network.node(ADA).address();
+    let made =
+        network.run_command(ADA, Command::Invite { life: Span::from_days(7), addresses: vec![address] });
+    let Ok(CommandOutput::Invite(invite)) = made else { panic!("{made:?}") };
+    assert_eq!(invite.peers()[0].addresses(), [address], "it names who invites, first");
+    let text = invite.to_string();
+    let newcomer = network.add(setup(99));
+    let whom = Newcomer::Invite(Box::new(text.parse().unwrap()));
+    network.run_command(newcomer, Command::AddContact { whom, note: String::new() }).unwrap();
+    let agreed = |node, event: &Event| node == newcomer && matches!(event, Event::ContactAccepted { .. });
+    wait(&mut network, Span::from_secs(300), "the answer", agreed);
+    let hello = say(&mut network, newcomer, ADA, "hello");
+    delivered(&mut network, &hello);
+    assert_eq!(texts(&history(&mut network, ADA, newcomer)), ["hello"]);
+}
+
+#[test]
+fn a_refusal_arrives_once_and_nothing_else_passes() {
+    let mut network = network(9, 10);
+    ask(&mut network, ADA, BOB);
+    let asked = |node, event: &Event| node == BOB && matches!(event, Event::ContactRequest { .. });
+    wait(&mut network, Span::from_secs(300), "the request", asked);
+    change(&mut network, BOB, ADA, ContactChange::Decline);
+    let declined = |node, event: &Event| node == ADA && matches!(event, Event::ContactDeclined { .. });
+    wait(&mut network, Span::from_secs(120), "the refusal", declined);
+    network.run_for(Span::from_secs(3600));
+    for node in [ADA, BOB] {
+        let status = network.run_command(node, Command::Status);
+        let Ok(CommandOutput::Status(status)) = status else { panic!("{status:?}") };
+        assert_eq!(status.queued, 0, "the refusal was confirmed, so nothing waits at {node:?}");
+    }
+    let who = account(&network, BOB).to_string();
+    let text = MessageText::new("but").unwrap();
+    let refused = network.run_command(ADA, Command::Send { who, text, request: None });
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Conflict);
+}
+
+#[test]
+fn who_is_blocked_hears_nothing_and_says_nothing() {
+    let mut network = network(10, 10);
+    befriend(&mut network, ADA, BOB);
+    change(&mut network, BOB, ADA, ContactChange::Block);
+    let lost = say(&mut network, ADA, BOB, "are you there?");
+    network.run_for(Span::from_secs(600));
+    assert!(history(&mut network, BOB, ADA).is_empty());
+    change(&mut network, BOB, ADA, ContactChange::Unblock);
+    delivered(&mut network, &lost);
+    assert_eq!(texts(&history(&mut network, BOB, ADA)), ["are you there?"]);
+}
+
+#[test]
+fn the_same_wish_under_the_same_name_is_one_message() {
+    let mut network = network(11, 6);
+    befriend(&mut network, ADA, BOB);
+    let wish = |network: &mut Network, text: &str| {
+        let (who, text) = (account(network, BOB).to_string(), MessageText::new(text).unwrap());
+        network.run_command(ADA, Command::Send { who, text, request: Some("one".into()) })
+    };
+    let Ok(CommandOutput::Sent(first)) = wish(&mut network, "hello") else { panic!("sent") };
+    network.kill(ADA);
+    network.restart(ADA, None);
+    let Ok(CommandOutput::Sent(again)) = wish(&mut network, "hello") else { panic!("sent") };
+    assert_eq!(first.id, again.id);
+    assert_eq!(wish(&mut network, "other").unwrap_err().code, ErrorCode::Conflict);
+    network.run_for(Span::from_secs(120));
+    assert_eq!(texts(&history(&mut network, BOB, ADA)), ["hello"]);
+}

@@ -33,8 +33,8 @@ async fn an_account_or_an_invite_is_added() {
     let link = invite.to_string();
     let bare = link.strip_prefix(Invite::SCHEME).unwrap().to_owned();
     // As it is pasted, and as a QR code carries it.
-    let whoms = [account.clone(), format!(" {account}\n"), account.to_uppercase(), link.clone(), bare];
-    for whom in whoms.into_iter().chain([link.to_uppercase()]) {
+    let forms = [account.clone(), format!(" {account}\n"), account.to_uppercase(), link.clone(), bare];
+    for whom in forms.into_iter().chain([link.to_uppercase()]) {
         let answer = post(&door, "/api/v1/contacts/add", &json!({"whom": whom, "note": "hello"})).await;
         let contact = json_of(&answer);
         assert_eq!((contact["account"].as_str(), &contact["state"]), (Some(&*account), &json!("requested")));

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use starling_crypto::session::Tombstone;
 use starling_overlay::memory::MemoryStore as OverlayMemory;
@@ -12,8 +13,8 @@ use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, RecordId, R
 use starling_proto::time::UnixSeconds;
 
 use crate::storage::{
-    ContactRow, ContactStore, MessageRow, MessageStore, OutboxRow, OutboxStore, SeenStore, SessionStore,
-    Slot, SlotStore, StorageError, TraceRow, TraceStore,
+    ChainPlace, ContactRow, ContactStore, MessageRow, MessageState, MessageStatus, MessageStore, OutboxRow,
+    OutboxStore, SeenStore, SessionStore, Slot, SlotStore, StorageError, TraceRow, TraceStore,
 };
 use crate::words;
 
@@ -149,6 +150,22 @@ impl MessageStore for MemoryStore {
         Ok(())
     }
 
+    fn message_status(&self, id: &MessageId) -> Result<Option<MessageStatus>, StorageError> {
+        let status = |row: &MessageRow| MessageStatus {
+            conversation: row.conversation,
+            mine: row.mine,
+            state: row.state,
+        };
+        Ok(self.messages.get(id).map(status))
+    }
+
+    fn set_message_state(&mut self, id: &MessageId, state: MessageState) -> Result<(), StorageError> {
+        if let Some(row) = self.messages.get_mut(id) {
+            row.state = state;
+        }
+        Ok(())
+    }
+
     fn messages(
         &self,
         conversation: &AccountKey,
@@ -171,15 +188,48 @@ impl MessageStore for MemoryStore {
         Ok(rows.split_off(extra))
     }
 
-    fn chain_heads(&self, conversation: &AccountKey) -> Result<Vec<MessageRow>, StorageError> {
-        let mut heads: BTreeMap<DeviceKey, &MessageRow> = BTreeMap::new();
-        for row in self.messages.values().filter(|row| row.conversation == *conversation) {
-            let head = heads.entry(row.author).or_insert(row);
-            if head.sequence < row.sequence {
-                *head = row;
+    fn is_taken(&self, conversation: &AccountKey, position: u64) -> Result<bool, StorageError> {
+        Ok(self.of_conversation(conversation).any(|row| row.position == position))
+    }
+
+    fn chain_heads(&self, conversation: &AccountKey) -> Result<Vec<ChainPlace>, StorageError> {
+        let mut heads: BTreeMap<DeviceKey, ChainPlace> = BTreeMap::new();
+        for place in self.of_conversation(conversation).map(ChainPlace::from) {
+            let head = heads.entry(place.author).or_insert(place);
+            if head.sequence < place.sequence {
+                *head = place;
             }
         }
-        Ok(heads.into_values().cloned().collect())
+        Ok(heads.into_values().collect())
+    }
+
+    fn chain_until(
+        &self,
+        conversation: &AccountKey,
+        author: &DeviceKey,
+        sequence: u64,
+    ) -> Result<Option<ChainPlace>, StorageError> {
+        let chain = self.of_conversation(conversation).filter(|row| row.author == *author);
+        let until = chain.filter(|row| row.sequence <= sequence);
+        // Of equals the first is taken: rows are walked by their ids.
+        Ok(until.min_by_key(|row| Reverse(row.sequence)).map(ChainPlace::from))
+    }
+
+    fn chain_beyond(
+        &self,
+        conversation: &AccountKey,
+        author: &DeviceKey,
+        sequence: u64,
+    ) -> Result<Option<ChainPlace>, StorageError> {
+        let chain = self.of_conversation(conversation).filter(|row| row.author == *author);
+        let beyond = chain.filter(|row| row.sequence > sequence);
+        Ok(beyond.min_by_key(|row| row.sequence).map(ChainPlace::from))
+    }
+}
+
+impl MemoryStore {
+    fn of_conversation(&self, conversation: &AccountKey) -> impl Iterator<Item = &MessageRow> {
+        self.messages.values().filter(move |row| row.conversation == *conversation)
     }
 }
 
@@ -204,8 +254,16 @@ impl TraceStore for MemoryStore {
         Ok(self.trace.get(message).cloned().unwrap_or_default())
     }
 
-    fn append_trace(&mut self, row: &TraceRow) -> Result<(), StorageError> {
-        self.trace.entry(row.message).or_default().push(row.clone());
+    fn append_trace(&mut self, row: &TraceRow, most: usize) -> Result<(), StorageError> {
+        if !self.messages.contains_key(&row.message) {
+            return Ok(());
+        }
+        let steps = self.trace.entry(row.message).or_default();
+        let of_copy = steps.iter().filter(|step| step.device == row.device);
+        let repeats = of_copy.clone().next_back().is_some_and(|last| last.step == row.step);
+        if !repeats && of_copy.count() < most {
+            steps.push(row.clone());
+        }
         Ok(())
     }
 }

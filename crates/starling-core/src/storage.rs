@@ -252,6 +252,36 @@ pub struct MessageRow {
     pub text: String,
 }
 
+/// One message of an author's chain, as far as others find their places by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainPlace {
+    /// The device that wrote it.
+    pub author: DeviceKey,
+    /// Its place in the author's chain.
+    pub sequence: u64,
+    /// BLAKE3 of its content.
+    pub hash: [u8; 32],
+    /// Its place in the conversation as it is shown.
+    pub position: u64,
+}
+
+impl From<&MessageRow> for ChainPlace {
+    fn from(row: &MessageRow) -> Self {
+        Self { author: row.author, sequence: row.sequence, hash: row.hash, position: row.position }
+    }
+}
+
+/// What a receipt must agree with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageStatus {
+    /// With whom.
+    pub conversation: AccountKey,
+    /// Whether it is ours.
+    pub mine: bool,
+    /// How far it has come.
+    pub state: MessageState,
+}
+
 /// The history.
 pub trait MessageStore {
     /// One message.
@@ -266,6 +296,18 @@ pub trait MessageStore {
     /// [`StorageError`] from beneath.
     fn write_message(&mut self, row: &MessageRow) -> Result<(), StorageError>;
 
+    /// What a receipt must agree with: the message without its text.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn message_status(&self, id: &MessageId) -> Result<Option<MessageStatus>, StorageError>;
+
+    /// Writes down how far a message has come, and nothing else of it. Nothing happens if there is no such message.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn set_message_state(&mut self, id: &MessageId, state: MessageState) -> Result<(), StorageError>;
+
     /// The last `limit` messages of a conversation before a position, oldest first; only those that hold `text` where
     /// it is given, as [`searchable`](crate::words::searchable) says. A `text` without a word is in none.
     ///
@@ -279,11 +321,40 @@ pub trait MessageStore {
         text: Option<&str>,
     ) -> Result<Vec<MessageRow>, StorageError>;
 
-    /// The newest message of each author's chain in a conversation, by author.
+    /// Whether a message of the conversation has this position.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
-    fn chain_heads(&self, conversation: &AccountKey) -> Result<Vec<MessageRow>, StorageError>;
+    fn is_taken(&self, conversation: &AccountKey, position: u64) -> Result<bool, StorageError>;
+
+    /// The newest message of each author's chain in a conversation, by author. Of several at one place here and below
+    /// the one with the smallest id.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn chain_heads(&self, conversation: &AccountKey) -> Result<Vec<ChainPlace>, StorageError>;
+
+    /// The newest message of one chain that stands at a place or before it.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn chain_until(
+        &self,
+        conversation: &AccountKey,
+        author: &DeviceKey,
+        sequence: u64,
+    ) -> Result<Option<ChainPlace>, StorageError>;
+
+    /// The first message of one chain that stands behind a place.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn chain_beyond(
+        &self,
+        conversation: &AccountKey,
+        author: &DeviceKey,
+        sequence: u64,
+    ) -> Result<Option<ChainPlace>, StorageError>;
 }
 
 /// Something that waits for one device until that device has confirmed it.
@@ -341,7 +412,7 @@ pub struct TraceRow {
     pub peers: u32,
 }
 
-/// The steps of messages.
+/// The steps of the messages in the history.
 pub trait TraceStore {
     /// The steps of one message, in order.
     ///
@@ -349,11 +420,12 @@ pub trait TraceStore {
     /// [`StorageError`] from beneath.
     fn trace(&self, message: &MessageId) -> Result<Vec<TraceRow>, StorageError>;
 
-    /// Adds a step.
+    /// Adds a step, unless it repeats the last one of the same device's copy, or the copy has `most` steps already.
+    /// Nothing happens if there is no such message.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
-    fn append_trace(&mut self, row: &TraceRow) -> Result<(), StorageError>;
+    fn append_trace(&mut self, row: &TraceRow, most: usize) -> Result<(), StorageError>;
 }
 
 /// Ids that must not be taken twice: message ids, contact requests.

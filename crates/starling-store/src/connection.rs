@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use zeroize::Zeroizing;
 
@@ -17,6 +18,9 @@ const BUSY: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 64;
 /// Bytes to which the write-ahead log is cut after a checkpoint: that of SQLite's usual thousand pages.
 const LOG_LIMIT: u32 = 4 * 1024 * 1024;
+/// Pages that the writer keeps, in KiB: each that is read anew is authenticated and decrypted. A message's id is random,
+/// so the pages of some hundred thousand ids are among those that every message needs.
+const CACHE_KIB: i32 = 8 * 1024;
 /// SQLCipher's page, in bytes.
 pub(crate) const PAGE: u64 = 4096;
 /// Bytes in clear before the first page: SQLCipher's salt.
@@ -104,6 +108,8 @@ fn set_key(connection: &Connection, key: &DataKey) -> rusqlite::Result<()> {
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // No plan depends on a value: without this, statements with a limit or a range are planned anew for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Temporary tables would be written in clear. A schema must not be able to call functions with side effects.
     connection.execute_batch(
         "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON",
@@ -122,6 +128,7 @@ fn set_up_writer(connection: &Connection, path: &Path) -> Result<(), StoreError>
     );
     durable
         .and_then(|()| connection.pragma_update(None, "journal_size_limit", LOG_LIMIT))
+        .and_then(|()| connection.pragma_update(None, "cache_size", -CACHE_KIB))
         .map_err(StoreError::sqlite("opening"))
 }
 

@@ -2,7 +2,9 @@
 
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
-use starling_core::storage::{MessageRow, MessageState, MessageStore, StorageError};
+use starling_core::storage::{
+    ChainPlace, MessageRow, MessageState, MessageStatus, MessageStore, StorageError,
+};
 use starling_core::words;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::time::UnixMillis;
@@ -12,14 +14,18 @@ use crate::columns::{Bits, Digest, Ordered};
 
 const PART: &str = "messages";
 
-const SELECT: &str = "SELECT * FROM messages WHERE id = ?1";
+const SELECT: &str = "
+    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
+    FROM messages WHERE id = ?1";
 
 const SELECT_PAGE: &str = "
-    SELECT * FROM messages WHERE conversation = ?1 AND position <= ?2
+    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
+    FROM messages WHERE conversation = ?1 AND position <= ?2
     ORDER BY position DESC, id DESC LIMIT ?3";
 
 const SELECT_FOUND: &str = "
-    SELECT * FROM messages
+    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
+    FROM messages
     WHERE conversation = ?1 AND position <= ?2
       AND number IN (SELECT rowid FROM message_words WHERE message_words MATCH ?4)
     ORDER BY position DESC, id DESC LIMIT ?3";
@@ -32,25 +38,41 @@ const SELECT_HEADS: &str = "
         SELECT (SELECT min(author) FROM messages WHERE conversation = ?1 AND author > authors.author)
         FROM authors WHERE author IS NOT NULL
     )
-    SELECT messages.* FROM authors JOIN messages ON messages.number = (
+    SELECT messages.author, sequence, hash, position FROM authors JOIN messages ON messages.number = (
         SELECT number FROM messages WHERE conversation = ?1 AND author = authors.author
         ORDER BY sequence DESC, id LIMIT 1
     )
     ORDER BY messages.author";
 
-const SELECT_DIGEST: &str = "SELECT digest FROM messages WHERE id = ?1";
+const SELECT_UNTIL: &str = "
+    SELECT author, sequence, hash, position FROM messages WHERE conversation = ?1 AND author = ?2 AND sequence <= ?3
+    ORDER BY sequence DESC, id LIMIT 1";
 
-const UPSERT: &str = "
+const SELECT_BEYOND: &str = "
+    SELECT author, sequence, hash, position FROM messages WHERE conversation = ?1 AND author = ?2 AND sequence > ?3
+    ORDER BY sequence, id LIMIT 1";
+
+const SELECT_TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM messages WHERE conversation = ?1 AND position = ?2)";
+
+const SELECT_STATUS: &str = "SELECT conversation, mine, state FROM messages WHERE id = ?1";
+
+const UPDATE_STATE: &str = "UPDATE messages SET state = ?2 WHERE id = ?1";
+
+const SELECT_DIGEST: &str = "SELECT number, digest FROM messages WHERE id = ?1";
+
+const INSERT: &str = "
     INSERT INTO messages (id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state,
                           digest, text)
     VALUES (:id, :conversation, :author, :mine, :sequence, :hash, :position, :sent_at_ms, :received_at_ms, :state,
             :digest, :text)
-    ON CONFLICT (id) DO UPDATE SET
-        conversation = excluded.conversation, author = excluded.author, mine = excluded.mine,
-        sequence = excluded.sequence, hash = excluded.hash, position = excluded.position,
-        sent_at_ms = excluded.sent_at_ms, received_at_ms = excluded.received_at_ms, state = excluded.state,
-        digest = excluded.digest, text = excluded.text
-    RETURNING number";
+    ON CONFLICT (id) DO NOTHING";
+
+const UPDATE: &str = "
+    UPDATE messages SET
+        conversation = :conversation, author = :author, mine = :mine, sequence = :sequence, hash = :hash,
+        position = :position, sent_at_ms = :sent_at_ms, received_at_ms = :received_at_ms, state = :state,
+        digest = :digest, text = :text
+    WHERE id = :id";
 
 const DELETE_WORDS: &str = "DELETE FROM message_words WHERE rowid = ?1";
 
@@ -66,6 +88,19 @@ impl MessageStore for Database {
 
     fn write_message(&mut self, row: &MessageRow) -> Result<(), StorageError> {
         Ok(self.write(PART, |connection| write(connection, row))?)
+    }
+
+    fn message_status(&self, id: &MessageId) -> Result<Option<MessageStatus>, StorageError> {
+        let found = self.read(PART, |connection| {
+            connection.prepare_cached(SELECT_STATUS)?.query_row([id.as_bytes()], status).optional()
+        });
+        Ok(found?)
+    }
+
+    fn set_message_state(&mut self, id: &MessageId, state: MessageState) -> Result<(), StorageError> {
+        let row = (id.as_bytes(), state.number());
+        self.write(PART, |connection| connection.prepare_cached(UPDATE_STATE)?.execute(row))?;
+        Ok(())
     }
 
     fn messages(
@@ -94,45 +129,92 @@ impl MessageStore for Database {
         Ok(rows)
     }
 
-    fn chain_heads(&self, conversation: &AccountKey) -> Result<Vec<MessageRow>, StorageError> {
+    fn is_taken(&self, conversation: &AccountKey, position: u64) -> Result<bool, StorageError> {
+        let place = (conversation.as_bytes(), Ordered(position));
+        let taken = self.read(PART, |connection| {
+            connection.prepare_cached(SELECT_TAKEN)?.query_row(place, |row| row.get(0))
+        });
+        Ok(taken?)
+    }
+
+    fn chain_heads(&self, conversation: &AccountKey) -> Result<Vec<ChainPlace>, StorageError> {
         let heads = self.read(PART, |connection| {
             let mut statement = connection.prepare_cached(SELECT_HEADS)?;
-            statement.query_map([conversation.as_bytes()], message)?.collect()
+            statement.query_map([conversation.as_bytes()], chain_place)?.collect()
         });
         Ok(heads?)
     }
+
+    fn chain_until(
+        &self,
+        conversation: &AccountKey,
+        author: &DeviceKey,
+        sequence: u64,
+    ) -> Result<Option<ChainPlace>, StorageError> {
+        self.in_chain(SELECT_UNTIL, (conversation, author, sequence))
+    }
+
+    fn chain_beyond(
+        &self,
+        conversation: &AccountKey,
+        author: &DeviceKey,
+        sequence: u64,
+    ) -> Result<Option<ChainPlace>, StorageError> {
+        self.in_chain(SELECT_BEYOND, (conversation, author, sequence))
+    }
 }
 
-/// Writes the row; its words only if the text is another one, which it is not when a message gets further.
+impl Database {
+    fn in_chain(
+        &self,
+        sql: &str,
+        (conversation, author, sequence): (&AccountKey, &DeviceKey, u64),
+    ) -> Result<Option<ChainPlace>, StorageError> {
+        let place = (conversation.as_bytes(), author.as_bytes(), Ordered(sequence));
+        let found = self.read(PART, |connection| {
+            connection.prepare_cached(sql)?.query_row(place, chain_place).optional()
+        });
+        Ok(found?)
+    }
+}
+
+/// Writes a new row and its words; of one that is there its words only if the text is another one.
 fn write(connection: &Connection, row: &MessageRow) -> rusqlite::Result<()> {
-    let mut select = connection.prepare_cached(SELECT_DIGEST)?;
-    let known: Option<Digest> = select.query_row([row.id.as_bytes()], |row| row.get(0)).optional()?;
     let digest = Digest::of(row.text.as_bytes());
-    let mut upsert = connection.prepare_cached(UPSERT)?;
-    let number: i64 = upsert.query_row(
-        named_params! {
-            ":id": row.id.as_bytes(),
-            ":conversation": row.conversation.as_bytes(),
-            ":author": row.author.as_bytes(),
-            ":mine": row.mine,
-            ":sequence": Ordered(row.sequence),
-            ":hash": row.hash,
-            ":position": Ordered(row.position),
-            ":sent_at_ms": Bits(row.sent_at.get()),
-            ":received_at_ms": Bits(row.received_at.get()),
-            ":state": row.state.number(),
-            ":digest": digest,
-            ":text": row.text,
-        },
-        |row| row.get(0),
-    )?;
-    if known == Some(digest) {
+    if write_row(connection, INSERT, row, digest)? {
+        return write_words(connection, connection.last_insert_rowid(), &row.text);
+    }
+    let mut select = connection.prepare_cached(SELECT_DIGEST)?;
+    let (number, known): (i64, Digest) = select.query_row([row.id.as_bytes()], |row| row.try_into())?;
+    write_row(connection, UPDATE, row, digest)?;
+    if known == digest {
         return Ok(());
     }
-    if known.is_some() {
-        connection.prepare_cached(DELETE_WORDS)?.execute([number])?;
-    }
-    connection.prepare_cached(INSERT_WORDS)?.execute((number, words::searchable(&row.text)))?;
+    connection.prepare_cached(DELETE_WORDS)?.execute([number])?;
+    write_words(connection, number, &row.text)
+}
+
+/// Says whether the statement did anything.
+fn write_row(connection: &Connection, sql: &str, row: &MessageRow, digest: Digest) -> rusqlite::Result<bool> {
+    let changed = connection.prepare_cached(sql)?.execute(named_params! {
+        ":id": row.id.as_bytes(),
+        ":conversation": row.conversation.as_bytes(),
+        ":author": row.author.as_bytes(),
+        ":mine": row.mine,
+        ":sequence": Ordered(row.sequence),
+        ":hash": row.hash,
+        ":position": Ordered(row.position),
+        ":sent_at_ms": Bits(row.sent_at.get()),
+        ":received_at_ms": Bits(row.received_at.get()),
+        ":state": row.state.number(),
+        ":digest": digest,
+        ":text": row.text,
+    })?;
+    Ok(changed > 0)
+}
+
+fn write_words(connection: &Connection, number: i64, text: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(INSERT_WORDS)?.execute((number, words::searchable(text)))?;
     Ok(())
 }
 
@@ -144,21 +226,39 @@ fn query(text: &str) -> Option<String> {
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
-    let digest: Digest = row.get("digest")?;
-    let text = row.get_ref("text")?.as_str()?;
+    let digest: Digest = row.get(10)?;
+    let text = row.get_ref(11)?.as_str()?;
     digest.checked(text.as_bytes())?;
     Ok(MessageRow {
-        id: MessageId::new(row.get("id")?),
-        conversation: AccountKey::new(row.get("conversation")?),
-        author: DeviceKey::new(row.get("author")?),
-        mine: row.get("mine")?,
-        sequence: row.get::<_, Ordered>("sequence")?.0,
-        hash: row.get("hash")?,
-        position: row.get::<_, Ordered>("position")?.0,
-        sent_at: UnixMillis::new(row.get::<_, Bits>("sent_at_ms")?.0),
-        received_at: UnixMillis::new(row.get::<_, Bits>("received_at_ms")?.0),
-        state: MessageState::from_number(row.get("state")?).ok_or(FromSqlError::InvalidType)?,
+        id: MessageId::new(row.get(0)?),
+        conversation: AccountKey::new(row.get(1)?),
+        author: DeviceKey::new(row.get(2)?),
+        mine: row.get(3)?,
+        sequence: row.get::<_, Ordered>(4)?.0,
+        hash: row.get(5)?,
+        position: row.get::<_, Ordered>(6)?.0,
+        sent_at: UnixMillis::new(row.get::<_, Bits>(7)?.0),
+        received_at: UnixMillis::new(row.get::<_, Bits>(8)?.0),
+        state: state(row.get(9)?)?,
         text: text.to_owned(),
+    })
+}
+
+fn status(row: &Row<'_>) -> rusqlite::Result<MessageStatus> {
+    let conversation = AccountKey::new(row.get(0)?);
+    Ok(MessageStatus { conversation, mine: row.get(1)?, state: state(row.get(2)?)? })
+}
+
+fn state(number: u32) -> rusqlite::Result<MessageState> {
+    Ok(MessageState::from_number(number).ok_or(FromSqlError::InvalidType)?)
+}
+
+fn chain_place(row: &Row<'_>) -> rusqlite::Result<ChainPlace> {
+    Ok(ChainPlace {
+        author: DeviceKey::new(row.get(0)?),
+        sequence: row.get::<_, Ordered>(1)?.0,
+        hash: row.get(2)?,
+        position: row.get::<_, Ordered>(3)?.0,
     })
 }
 
@@ -211,6 +311,15 @@ mod tests {
         let heads = plan(&connection, SELECT_HEADS);
         assert!(heads.contains("messages_chains (conversation=? AND author=?)"), "{heads}");
         assert!(!heads.contains("SCAN messages"), "{heads}");
+        for in_chain in [SELECT_UNTIL, SELECT_BEYOND] {
+            let place = plan(&connection, in_chain);
+            assert!(place.contains("messages_chains (conversation=? AND author=? AND sequence"), "{place}");
+        }
+        let taken = plan(&connection, SELECT_TAKEN);
+        assert!(
+            taken.contains("USING COVERING INDEX messages_shown (conversation=? AND position=?)"),
+            "{taken}"
+        );
         let found = plan(&connection, SELECT_FOUND);
         assert!(!found.contains("SCAN messages"), "{found}");
     }

@@ -14,10 +14,8 @@ use starling_proto::limits;
 use starling_proto::session::Party;
 use starling_proto::time::{Now, UnixMillis};
 
-use crate::storage::{MessageRow, MessageState, StorageError, TalkStore};
+use crate::storage::{ChainPlace, MessageRow, MessageState, StorageError, TalkStore};
 
-/// The last messages among which a new one finds its place. One that follows only on older ones is placed by its time.
-const WINDOW: usize = 64;
 /// A position is milliseconds, shifted by this, and above them room for a million messages of the same moment.
 const SHIFT: u32 = 20;
 /// Room that is left before a message which is placed behind another, for each place of the chain between the two: for
@@ -37,6 +35,8 @@ pub enum Taken {
         row: Box<MessageRow>,
         /// Places of the author's chain before it that are missing, the latest of them.
         missing: Vec<u64>,
+        /// Places of other chains that it names and we have not: see [`behind`].
+        behind: Vec<(DeviceKey, Vec<u64>)>,
         /// Whether it names another message than the one that we have before it.
         off_chain: bool,
     },
@@ -69,7 +69,7 @@ pub fn write_own(
     let mut row = row_of(&content, Party { account: conversation, device }, now, text);
     row.mine = true;
     row.state = MessageState::Queued;
-    row.position = position(store, &row, content.link.as_ref())?;
+    row.position = position(store, &row, &heads, content.link.as_ref())?;
     store.write_message(&row)?;
     Ok((row, content))
 }
@@ -102,22 +102,14 @@ pub fn take(
     let off_chain = !follows || head.is_some_and(|head| head.sequence == link.sequence);
     let first = seen.saturating_add(1).max(link.sequence.saturating_sub(limits::MESSAGE_IDS as u64));
     let missing = (first..link.sequence).collect();
-    row.position = position(store, &row, Some(link))?;
+    row.position = position(store, &row, &heads, Some(link))?;
     store.write_message(&row)?;
-    Ok(Taken::New { row: Box::new(row), missing, off_chain })
+    Ok(Taken::New { row: Box::new(row), missing, behind: behind(&heads, &link.heads), off_chain })
 }
 
-/// Places of chains that a message names and we have not, by device: at most [`limits::HEADS`] devices, the latest
-/// [`limits::MESSAGE_IDS`] places of each.
-///
-/// # Errors
-/// [`StorageError`] from beneath.
-pub fn behind(
-    store: &dyn TalkStore,
-    conversation: &AccountKey,
-    named: &[Head],
-) -> Result<Vec<(DeviceKey, Vec<u64>)>, StorageError> {
-    let heads = store.chain_heads(conversation)?;
+/// Places of chains that a message names and we, whose `heads` are these, have not, by device: at most
+/// [`limits::HEADS`] devices, the latest [`limits::MESSAGE_IDS`] places of each.
+fn behind(heads: &[ChainPlace], named: &[Head]) -> Vec<(DeviceKey, Vec<u64>)> {
     let seen =
         |device: &DeviceKey| heads.iter().find(|head| head.author == *device).map_or(0, |head| head.sequence);
     let missing = |head: &Head| {
@@ -125,7 +117,7 @@ pub fn behind(
         let places: Vec<u64> = (first.saturating_add(1)..=head.sequence.min(LAST)).collect();
         (!places.is_empty()).then_some((head.device, places))
     };
-    Ok(named.iter().filter_map(missing).collect())
+    named.iter().filter_map(missing).collect()
 }
 
 /// 128 random bits.
@@ -152,36 +144,59 @@ fn row_of(content: &Content, author: Party, now: Now, text: &MessageText) -> Mes
 }
 
 /// The latest seen of other devices, at most [`limits::HEADS`], the ones shown last first.
-fn heads_of_others(heads: &[MessageRow], device: &DeviceKey) -> Vec<Head> {
-    let mut others: Vec<&MessageRow> = heads.iter().filter(|head| head.author != *device).collect();
+fn heads_of_others(heads: &[ChainPlace], device: &DeviceKey) -> Vec<Head> {
+    let mut others: Vec<&ChainPlace> = heads.iter().filter(|head| head.author != *device).collect();
     others.sort_by_key(|head| core::cmp::Reverse(head.position));
     let named = others.into_iter().take(limits::HEADS);
-    named.map(|row| Head { device: row.author, sequence: row.sequence, hash: row.hash }).collect()
+    named.map(|head| Head { device: head.author, sequence: head.sequence, hash: head.hash }).collect()
 }
 
 /// Where a message is shown: at its author's time, clamped behind what it follows and before what follows it; of two at
-/// the same moment the smaller id comes first.
-fn position(store: &dyn TalkStore, row: &MessageRow, link: Option<&ChainLink>) -> Result<u64, StorageError> {
-    let window = store.messages(&row.conversation, None, WINDOW, None)?;
-    let precedes = |known: &&MessageRow| {
-        let same_chain = known.author == row.author && known.sequence < row.sequence;
-        let mut heads = link.iter().flat_map(|link| &link.heads);
-        same_chain || heads.any(|head| head.device == known.author && known.sequence <= head.sequence)
+/// the same moment the smaller id comes first. `heads` are those of the conversation before this message: who writes
+/// last, as is usual, follows on them and on nothing that has to be looked for.
+fn position(
+    store: &dyn TalkStore,
+    row: &MessageRow,
+    heads: &[ChainPlace],
+    link: Option<&ChainLink>,
+) -> Result<u64, StorageError> {
+    let mut before = match row.sequence.checked_sub(1) {
+        Some(last) => place_until(store, &row.conversation, heads, (&row.author, last))?,
+        None => None,
     };
-    let follows = |known: &&MessageRow| known.author == row.author && known.sequence > row.sequence;
-    let before = window.iter().filter(precedes).max_by_key(|known| known.position);
-    let ceiling = window.iter().filter(follows).map(|known| known.position).min();
+    for named in link.iter().flat_map(|link| &link.heads) {
+        let place = place_until(store, &row.conversation, heads, (&named.device, named.sequence))?;
+        before = before.into_iter().chain(place).max_by_key(|place| place.position);
+    }
+    let came_late = heads.iter().any(|head| head.author == row.author && head.sequence > row.sequence);
+    let after = match came_late {
+        true => store.chain_beyond(&row.conversation, &row.author, row.sequence)?,
+        false => None,
+    };
     let floor = before.map_or(0, |known| known.position.saturating_add(1));
-    let comfortable = before.map_or(0, |known| known.position.saturating_add(room(known, row)));
+    let comfortable = before.map_or(0, |known| known.position.saturating_add(room(&known, row)));
     let mut position = by_time(row).max(comfortable);
-    if let Some(ceiling) = ceiling.filter(|ceiling| *ceiling <= position) {
+    if let Some(ceiling) = after.map(|known| known.position).filter(|ceiling| *ceiling <= position) {
         position = floor.midpoint(ceiling).max(floor);
     }
     free_from(store, &row.conversation, position)
 }
 
+/// The newest of a device's chain up to a place: mostly the chain's head, which is at hand.
+fn place_until(
+    store: &dyn TalkStore,
+    conversation: &AccountKey,
+    heads: &[ChainPlace],
+    (device, until): (&DeviceKey, u64),
+) -> Result<Option<ChainPlace>, StorageError> {
+    match heads.iter().find(|head| head.author == *device) {
+        Some(head) if head.sequence > until => store.chain_until(conversation, device, until),
+        head => Ok(head.copied()),
+    }
+}
+
 /// [`ROOM`] for each message of the chain that may still come between the two.
-fn room(before: &MessageRow, row: &MessageRow) -> u64 {
+fn room(before: &ChainPlace, row: &MessageRow) -> u64 {
     let between = if before.author == row.author { row.sequence.saturating_sub(before.sequence) } else { 1 };
     ROOM.saturating_mul(between.clamp(1, limits::MESSAGE_IDS as u64))
 }
@@ -197,9 +212,7 @@ fn by_time(row: &MessageRow) -> u64 {
 fn free_from(store: &dyn TalkStore, conversation: &AccountKey, wanted: u64) -> Result<u64, StorageError> {
     let mut position = wanted;
     for attempt in 0..TRIES {
-        let until = position.saturating_add(1);
-        let last = store.messages(conversation, Some(until), 1, None)?;
-        if last.first().is_none_or(|row| row.position != position) {
+        if !store.is_taken(conversation, position)? {
             break;
         }
         // Ever longer steps: whoever fills the places behind one costs us few of them.
@@ -316,7 +329,7 @@ mod tests {
         assert_eq!(missing.len(), limits::MESSAGE_IDS);
         assert_eq!(row.sent_at, now(limits::CLOCK_SLACK.as_ms()).wall);
         let head = Head { device: OWN, sequence: u64::MAX, hash: [0; 32] };
-        assert!(behind(&store, &ADA.account, &[head]).unwrap().is_empty());
+        assert!(behind(&store.chain_heads(&ADA.account).unwrap(), &[head]).is_empty());
     }
 
     #[test]

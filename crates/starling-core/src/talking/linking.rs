@@ -180,8 +180,7 @@ impl<A: OlmAccount> Talking<A> {
             Ok(Response::DeviceProof(proof)) => {
                 let prover = self.prover(context, (node, &binding), &proof);
                 if prover == Some(*device) {
-                    self.came_up(context, device, (node, binding), Span::ZERO);
-                    return Ok(());
+                    return self.came_up(context, device, (node, binding), Span::ZERO);
                 }
                 self.failed(context, device, Step::NotProven)
             }
@@ -208,7 +207,7 @@ impl<A: OlmAccount> Talking<A> {
         let Some(own) = self.own_proof(context, remote.key, &remote.binding) else {
             return Ok(Response::Refused(Refusal::NotAllowed));
         };
-        self.came_up(context, &device, (remote.key, remote.binding), GRACE);
+        self.came_up(context, &device, (remote.key, remote.binding), GRACE)?;
         Ok(Response::DeviceProof(own))
     }
 
@@ -235,26 +234,36 @@ impl<A: OlmAccount> Talking<A> {
         let cert = DeviceCert::decode(&proof.device_cert).ok()?;
         let person = self.circle.person(&cert.body().account)?;
         let (account, current) = (person.account(), person.list.hash() == proof.device_list);
-        let verified = verify_device_proof(proof, &connection, &person.list);
+        let device = verify_device_proof(proof, &connection, &person.list).ok()?;
+        // Only on the word of a device that we know: who cannot prove anything makes us ask nobody for anything, or
+        // they would see in whom we are interested.
         if !current {
             self.notify(Notice::ListChanged { account });
         }
-        verified.ok().map(|device| device.key())
+        Some(device.key())
     }
 
     fn came_up(
         &mut self,
-        context: &Context<'_>,
+        context: &mut Context<'_>,
         device: &DeviceKey,
         on: (NodeKey, ChannelBinding),
         grace: Span,
-    ) {
+    ) -> Result<(), StorageError> {
+        if self.links.up(device).is_some_and(|up| up.binding != on.1) {
+            // Who proves themselves on another connection has very likely lost the old one: what is under way there is
+            // not waited for.
+            for message in self.outbox.link_lost(device) {
+                trace::note(context.store, context.now, message, Step::Interrupted, Some(*device))?;
+            }
+        }
         let was_down = self.links.came_up(*device, on, context.now.tick.after(grace));
         let account = self.circle.device(device).map(|(person, _)| person.account());
         if let Some(account) = account.filter(|_| was_down) {
             self.asked.remove(device);
             self.notify(Notice::Seen { account, at: context.now.seconds() });
         }
+        Ok(())
     }
 
     /// A link that stood, or was about to, is gone.

@@ -24,6 +24,8 @@ const AT_ONCE: usize = 8;
 pub const GRACE: Span = Span::from_ms(250);
 /// Connections that have proven to be one device's, for all devices together.
 const PROVEN: usize = 1024;
+/// Of these, one device's: as many as there are connections with one peer.
+const PROVEN_OF_ONE: usize = 4;
 
 /// How far a link is. The numbers are those of the questions under way: answers to others are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,28 +181,42 @@ impl Links {
         (node, binding): (NodeKey, ChannelBinding),
         from: Tick,
     ) -> bool {
-        if self.proven.len() >= PROVEN {
-            self.proven.pop_first();
-        }
-        self.proven.insert(binding, (node, device));
+        self.remember(device, node, binding);
         let Some(link) = self.links.get_mut(&device) else { return false };
         if link.peer.as_ref().is_none_or(|peer| peer.key() != node) {
             link.peer = Some(Peer::new(node, []));
         }
-        link.wait = FIRST_RETRY;
         if let State::Up(up) = &mut link.state {
             // The newest connection counts: the peer may have lost the other one before we notice.
-            *up = Up { node, binding, from: up.from.max(from), ..*up };
+            let trusted = up.trusted && up.binding == binding;
+            *up = Up { node, binding, from: up.from.max(from), trusted, ..*up };
             return false;
         }
         link.state = State::Up(Up { node, binding, from, trusted: false, greeted: None });
         true
     }
 
-    /// The device has opened something of ours.
+    /// Who is on a connection. One that connects again and again forgets its own older connections, nobody else's.
+    fn remember(&mut self, device: DeviceKey, node: NodeKey, binding: ChannelBinding) {
+        let own =
+            self.proven.iter().filter(|(_, (_, proven))| *proven == device).map(|(binding, _)| *binding);
+        let own: Vec<ChannelBinding> = own.collect();
+        if let Some(older) = own.first().filter(|_| own.len() >= PROVEN_OF_ONE && !own.contains(&binding)) {
+            self.proven.remove(older);
+        }
+        if self.proven.len() >= PROVEN {
+            self.proven.pop_first();
+        }
+        self.proven.insert(binding, (node, device));
+    }
+
+    /// The device has opened something of ours: when this link breaks, the next is tried soon.
     pub fn trust(&mut self, device: &DeviceKey) {
-        if let Some(Link { state: State::Up(up), .. }) = self.links.get_mut(device) {
+        if let Some(link) = self.links.get_mut(device)
+            && let State::Up(up) = &mut link.state
+        {
             up.trusted = true;
+            link.wait = FIRST_RETRY;
         }
     }
 
@@ -249,7 +265,13 @@ impl Links {
         if self.building() >= AT_ONCE {
             return None;
         }
-        self.links.iter().find(|(_, link)| is_due(link)).map(|(device, _)| *device)
+        let waiting = self.links.iter().filter(|(_, link)| is_due(link));
+        // Who waits longest: with many contacts away, nobody is passed over for ever.
+        let since = |link: &Link| match link.state {
+            State::Down { retry } => retry,
+            _ => None,
+        };
+        waiting.min_by_key(|(_, link)| since(link)).map(|(device, _)| *device)
     }
 
     /// When something is due next, as far as time alone decides.
@@ -324,5 +346,28 @@ mod tests {
         }
         assert_eq!((started, links.next_timeout(Tick::ZERO)), (AT_ONCE as u64, None));
         assert_eq!(links.keep(&devices[..2], Tick::ZERO).len(), 18);
+    }
+
+    #[test]
+    fn who_waits_longest_is_tried_first() {
+        let mut links = Links::default();
+        let (early, late) = (DeviceKey::new([9; 32]), DeviceKey::new([1; 32]));
+        links.keep(&[early], Tick::ZERO);
+        links.keep(&[early, late], Tick::from_ms(1));
+        assert_eq!(links.due(Tick::from_ms(5)), Some(early), "not who has the smaller key");
+    }
+
+    #[test]
+    fn who_connects_again_and_again_pushes_out_nobody_else() {
+        let mut links = Links::default();
+        let (friend, noisy, node) = (DeviceKey::new([1; 32]), DeviceKey::new([2; 32]), NodeKey::new([3; 32]));
+        links.came_up(friend, (node, [0; 32]), Tick::ZERO);
+        for n in 0..2 * PROVEN {
+            let mut binding = [1; 32];
+            binding[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            links.came_up(noisy, (node, binding), Tick::ZERO);
+        }
+        assert_eq!(links.device_on(&node, &[0; 32]), Some(friend));
+        assert_eq!(links.proven.len(), 1 + PROVEN_OF_ONE);
     }
 }

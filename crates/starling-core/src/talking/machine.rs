@@ -137,8 +137,14 @@ impl<A: OlmAccount> Talking<A> {
     ) -> Result<(), StorageError> {
         let account = person.account();
         let reach_changed = self.circle.person(&account).is_none_or(|known| known.reach != person.reach);
+        let accepted = person.standing == Standing::Accepted;
         self.circle.set(person);
         self.circle_changed(context)?;
+        if !accepted {
+            // Who is no contact is not greeted, so no greeting falls due.
+            let devices = self.devices_of(&account);
+            devices.iter().for_each(|device| self.links.greeted(device, None));
+        }
         if reach_changed {
             let devices = self.devices_of(&account);
             devices.iter().for_each(|device| self.links.hurry(device, context.now.tick));

@@ -19,12 +19,17 @@ use crate::storage::{OutboxRow, StorageError, TalkStore};
 pub const LIFE: Span = Span::from_days(30);
 /// Rows for all devices together: two months of a talkative person to somebody who is away, and at most 128 MiB.
 pub const ROWS: usize = 8192;
+/// Rows beyond [`ROWS`] for what decides whether people can talk at all: hand-overs and refusals.
+const RESERVED: usize = 256;
+/// Receipts and requests to send again that wait for one device. More are dropped: a message that comes again is confirmed
+/// again. So nobody fills the outbox by sending much and taking nothing.
+const CONFIRMATIONS: usize = 64;
 /// What a session message weighs beyond its padded text: prekey header, session id, numbers and tags, rounded up.
 const OVERHEAD: usize = 256;
 /// What a session plaintext holds beside its content (docs/protocol/sessions.md).
 const NAMES: usize = 184;
 
-/// There are [`ROWS`] rows already.
+/// There are [`ROWS`] rows already, confirmations apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the outbox is full: at most {ROWS} messages wait")]
 pub struct Full;
@@ -66,6 +71,8 @@ pub struct Landed {
 #[derive(Debug, Default)]
 pub struct Outbox {
     rows: BTreeMap<(DeviceKey, u64), Waiting>,
+    /// How many of them end with a receipt.
+    contents: usize,
     next: u64,
     flights: BTreeMap<DeviceKey, Flight>,
 }
@@ -84,7 +91,7 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Writes a row. `Ok(false)`: [`Full`]; nothing was written.
+    /// Writes a row. `Ok(false)`: there is no room for one of its kind; nothing was written.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
@@ -95,7 +102,7 @@ impl Outbox {
         (account, device): (AccountKey, DeviceKey),
         content: &Content,
     ) -> Result<bool, StorageError> {
-        if self.rows.len() >= ROWS {
+        if !self.has_room(&device, &content.kind) {
             return Ok(false);
         }
         let row = OutboxRow {
@@ -113,12 +120,24 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Whether `more` rows still fit.
+    /// Whether `more` texts still fit.
     ///
     /// # Errors
     /// [`Full`].
     pub fn room_for(&self, more: usize) -> Result<(), Full> {
-        if self.rows.len().saturating_add(more) <= ROWS { Ok(()) } else { Err(Full) }
+        if self.contents.saturating_add(more) <= ROWS { Ok(()) } else { Err(Full) }
+    }
+
+    fn has_room(&self, device: &DeviceKey, kind: &ContentKind) -> bool {
+        match ends_with(kind) {
+            EndsWith::Delivery => {
+                let confirmations =
+                    self.of_device(device).filter(|waiting| waiting.ends == EndsWith::Delivery);
+                confirmations.count() < CONFIRMATIONS
+            }
+            EndsWith::Receipt if matches!(kind, ContentKind::Text(_)) => self.contents < ROWS,
+            EndsWith::Receipt => self.contents < ROWS.saturating_add(RESERVED),
+        }
     }
 
     /// How many rows wait for anybody.
@@ -285,10 +304,8 @@ impl Outbox {
 
     fn insert(&mut self, row: OutboxRow) {
         let kind = Content::decode(&row.content).map(|content| content.kind);
-        let ends = match kind {
-            Ok(ContentKind::Receipt { .. } | ContentKind::Resend { .. }) => EndsWith::Delivery,
-            _ => EndsWith::Receipt,
-        };
+        let ends = kind.as_ref().map_or(EndsWith::Receipt, ends_with);
+        self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt));
         self.rows.insert((row.device, row.number), Waiting { row, ends, on_disk: false });
     }
 
@@ -298,12 +315,21 @@ impl Outbox {
         device: DeviceKey,
         number: u64,
     ) -> Result<(), StorageError> {
-        self.rows.remove(&(device, number));
+        let gone = self.rows.remove(&(device, number));
+        let was_content = gone.is_some_and(|waiting| waiting.ends == EndsWith::Receipt);
+        self.contents = self.contents.saturating_sub(usize::from(was_content));
         store.remove_outbox(number)
     }
 
     fn of_device(&self, device: &DeviceKey) -> impl Iterator<Item = &Waiting> {
         self.rows.range((*device, 0)..=(*device, u64::MAX)).map(|(_, waiting)| waiting)
+    }
+}
+
+const fn ends_with(kind: &ContentKind) -> EndsWith {
+    match kind {
+        ContentKind::Receipt { .. } | ContentKind::Resend { .. } => EndsWith::Delivery,
+        _ => EndsWith::Receipt,
     }
 }
 
@@ -395,5 +421,31 @@ mod tests {
         assert!(outbox.take_ended(&mut store, |row| row.expires < end).unwrap().is_empty());
         assert_eq!(outbox.take_ended(&mut store, |row| row.expires <= end).unwrap().len(), 1);
         assert!(outbox.is_empty() && store.outbox().unwrap().is_empty());
+    }
+
+    #[test]
+    fn whoever_takes_nothing_does_not_fill_it() {
+        let (mut outbox, mut store) = (Outbox::default(), MemoryStore::default());
+        let receipt = |n: u8| Content {
+            kind: ContentKind::Receipt { delivered: Vec::new(), read: Vec::new() },
+            ..text(n, 1)
+        };
+        let kept =
+            (0..200).filter(|n| outbox.add(&mut store, Now::default(), (ADA, PHONE), &receipt(*n)).unwrap());
+        assert_eq!(kept.count(), CONFIRMATIONS, "the rest is confirmed when it comes again");
+        assert_eq!(outbox.room_for(ROWS), Ok(()), "what we write ourselves has its own room");
+        for n in 0..ROWS {
+            let sent = outbox.add(&mut store, Now::default(), (ADA, DESK), &text(n as u8, 1));
+            assert_eq!(sent, Ok(true));
+        }
+        assert_eq!(outbox.add(&mut store, Now::default(), (ADA, DESK), &text(0, 1)), Ok(false));
+        let refusal = Content { kind: ContentKind::Decline, ..text(1, 1) };
+        assert_eq!(
+            outbox.add(&mut store, Now::default(), (ADA, DESK), &refusal),
+            Ok(true),
+            "there is a reserve"
+        );
+        assert!(outbox.add(&mut store, Now::default(), (ADA, DESK), &receipt(1)).unwrap());
+        assert_eq!(Outbox::load(&store).unwrap().contents, outbox.contents);
     }
 }

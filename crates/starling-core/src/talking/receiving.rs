@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use starling_crypto::session::OlmAccount;
 use starling_overlay::io::Remote;
-use starling_proto::content::{Content, ContentKind, Head, MessageText, Presence};
+use starling_proto::content::{Content, ContentKind, MessageText, Presence};
 use starling_proto::ids::{DeviceKey, MessageId};
 use starling_proto::limits;
 use starling_proto::message::{Deliver, Refusal, Response};
@@ -76,6 +76,8 @@ impl<A: OlmAccount> Talking<A> {
         }
         match &content.kind {
             ContentKind::Text(text) => return self.take_text(context, author, content, text),
+            // Known already: it is confirmed again, and not remembered each time.
+            ContentKind::Decline if standing == Some(Standing::Declined) => return Ok(true),
             ContentKind::HandOver(_) | ContentKind::Decline => {
                 return self.take_answer(context, author, content);
             }
@@ -111,9 +113,9 @@ impl<A: OlmAccount> Talking<A> {
         content: &Content,
         text: &MessageText,
     ) -> Result<bool, StorageError> {
-        let (row, missing, off_chain) =
+        let (row, missing, behind, off_chain) =
             match history::take(context.store, context.now, author, content, text)? {
-                Taken::New { row, missing, off_chain } => (row, missing, off_chain),
+                Taken::New { row, missing, behind, off_chain } => (row, missing, behind, off_chain),
                 Taken::Known => return Ok(true),
                 Taken::Refused => return Ok(false),
             };
@@ -124,8 +126,7 @@ impl<A: OlmAccount> Talking<A> {
         };
         trace::note(context.store, context.now, row.id, step, Some(author.device))?;
         self.notify(Notice::Message(*row));
-        let heads = content.link.iter().flat_map(|link| link.heads.iter().copied()).collect::<Vec<_>>();
-        self.ask_for_missing(context, author, missing, &heads)?;
+        self.ask_for_missing(context, author, missing, behind)?;
         Ok(true)
     }
 
@@ -136,10 +137,9 @@ impl<A: OlmAccount> Talking<A> {
         context: &mut Context<'_>,
         author: Party,
         missing: Vec<u64>,
-        heads: &[Head],
+        mut gaps: Vec<(DeviceKey, Vec<u64>)>,
     ) -> Result<(), StorageError> {
         let own = context.identity.device();
-        let mut gaps = history::behind(context.store, &author.account, heads)?;
         gaps.retain(|(device, _)| *device != own && *device != author.device);
         if !missing.is_empty() {
             gaps.push((author.device, missing));
@@ -190,19 +190,16 @@ impl<A: OlmAccount> Talking<A> {
         for (ids, step, state) in steps {
             for id in ids {
                 let waited = self.outbox.confirmed(context.store, &author.device, id)?;
-                let row = context.store.message(id)?;
-                let ours = row.is_some_and(|row| row.mine && row.conversation == author.account);
-                if waited || ours {
+                let status = context.store.message_status(id)?;
+                let ours = status.filter(|status| status.mine && status.conversation == author.account);
+                if waited || ours.is_some() {
                     trace::note(context.store, context.now, *id, step, Some(author.device))?;
                 }
                 // A receipt that comes after we gave up is still the truth.
                 let further = |now: MessageState| now < state || now == MessageState::Failed;
-                self.advance(
-                    context,
-                    *id,
-                    |row| row.conversation == author.account && further(row.state),
-                    state,
-                )?;
+                if ours.is_some_and(|status| further(status.state)) {
+                    self.advance(context, *id, author.account, state)?;
+                }
             }
         }
         Ok(())

@@ -75,7 +75,7 @@ impl<A: OlmAccount> Talking<A> {
     }
 
     /// Writes something else to one device, which waits like a text: a hand-over or a refusal, from the machine of
-    /// contacts. Gives the id by which `trace` knows it.
+    /// contacts. Gives its id.
     ///
     /// # Errors
     /// The inner error says why nothing was written; the outer one is the storage's.
@@ -89,7 +89,6 @@ impl<A: OlmAccount> Talking<A> {
             return Ok(Err(full));
         }
         let id = self.say(context, (account, device), kind)?;
-        trace::note(context.store, context.now, id, Step::Queued, Some(device))?;
         self.settle(context)?;
         Ok(Ok(id))
     }
@@ -106,7 +105,7 @@ impl<A: OlmAccount> Talking<A> {
         let mut read: Vec<(AccountKey, DeviceKey, Vec<MessageId>)> = Vec::new();
         for row in rows.iter_mut().filter(|row| !row.mine && row.state != MessageState::Read) {
             row.state = MessageState::Read;
-            context.store.write_message(row)?;
+            context.store.set_message_state(&row.id, row.state)?;
             match read
                 .iter_mut()
                 .find(|(_, device, ids)| *device == row.author && ids.len() < limits::MESSAGE_IDS)
@@ -320,23 +319,23 @@ impl<A: OlmAccount> Talking<A> {
         if self.outbox.waits_for(&message) {
             return Ok(());
         }
-        self.advance(context, message, |row| row.state < MessageState::Delivered, MessageState::Failed)
+        let status = context.store.message_status(&message)?;
+        match status.filter(|status| status.mine && status.state < MessageState::Delivered) {
+            Some(status) => self.advance(context, message, status.conversation, MessageState::Failed),
+            None => Ok(()),
+        }
     }
 
-    /// A message of ours has come further, if `may` says so of its row.
+    /// A message of ours has come further.
     pub(super) fn advance(
         &mut self,
         context: &mut Context<'_>,
         id: MessageId,
-        may: impl Fn(&MessageRow) -> bool,
+        conversation: AccountKey,
         state: MessageState,
     ) -> Result<(), StorageError> {
-        let Some(mut row) = context.store.message(&id)?.filter(|row| row.mine && may(row)) else {
-            return Ok(());
-        };
-        row.state = state;
-        context.store.write_message(&row)?;
-        self.notify(Notice::State { id, conversation: row.conversation, state });
+        context.store.set_message_state(&id, state)?;
+        self.notify(Notice::State { id, conversation, state });
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use starling_crypto::session::{BookChanges, OlmAccount, Opened, SessionBook, Ses
 use starling_proto::ids::{DeviceKey, DeviceListHash, OlmKey, SessionId};
 use starling_proto::message::Sealed;
 use starling_proto::session::Party;
+use zeroize::Zeroizing;
 
 use crate::storage::{Slot, StorageError, TalkStore};
 
@@ -29,9 +30,17 @@ struct Cached<S> {
     used: u64,
 }
 
+/// Our account as it was read last, beside the bytes that it was read from: making it anew takes a multiplication on the
+/// curve for each of its keys, and almost no batch needs it.
+struct KnownAccount<A> {
+    bytes: Zeroizing<Vec<u8>>,
+    account: A,
+}
+
 /// See the module's text.
 pub struct Sessions<A: OlmAccount> {
     us: Party,
+    account: Option<KnownAccount<A>>,
     books: BTreeMap<DeviceKey, Cached<A::Session>>,
     uses: u64,
 }
@@ -40,7 +49,7 @@ impl<A: OlmAccount> Sessions<A> {
     /// Nothing loaded yet.
     #[must_use]
     pub const fn new(us: Party) -> Self {
-        Self { us, books: BTreeMap::new(), uses: 0 }
+        Self { us, account: None, books: BTreeMap::new(), uses: 0 }
     }
 
     /// Whether there is a session to send on.
@@ -62,8 +71,10 @@ impl<A: OlmAccount> Sessions<A> {
         peer: VerifiedDevice,
         key: OlmKey,
     ) -> Result<bool, StorageError> {
-        let account = load_account::<A>(store)?;
-        match self.book(store, peer)?.start(&account, key, rng) {
+        let known = self.take_account(store)?;
+        let started = self.book(store, peer)?.start(&known.account, key, rng);
+        self.account = Some(known);
+        match started {
             Ok(step) => write(store, &peer.key(), &step.changes).map(|()| true),
             Err(SessionError::BadPickle) => Err(damaged(&SessionError::BadPickle)),
             Err(_) => Ok(false),
@@ -104,11 +115,12 @@ impl<A: OlmAccount> Sessions<A> {
         peer: VerifiedDevice,
         batch: Vec<Sealed>,
     ) -> Result<Heard, StorageError> {
-        let mut account = load_account::<A>(store)?;
+        let mut known = self.take_account(store)?;
+        let account = &mut known.account;
         let places: Vec<_> = batch.iter().map(|sealed| (sealed.session, sealed.sequence)).collect();
         let device = peer.key();
         let book = self.book(store, peer)?;
-        let step = book.open(&mut account, batch).map_err(|error| damaged(&error))?;
+        let step = book.open(account, batch).map_err(|error| damaged(&error))?;
         write(store, &device, &step.changes)?;
         let mut opened = step.value;
         if !opened.held.is_empty() {
@@ -119,7 +131,7 @@ impl<A: OlmAccount> Sessions<A> {
                 }
             }
             let held = core::mem::take(&mut opened.held);
-            let step = book.open(&mut account, held).map_err(|error| damaged(&error))?;
+            let step = book.open(account, held).map_err(|error| damaged(&error))?;
             write(store, &device, &step.changes)?;
             opened.messages.extend(step.value.messages);
             opened.refused.extend(step.value.refused);
@@ -130,7 +142,20 @@ impl<A: OlmAccount> Sessions<A> {
             opened.messages.iter().any(|message| (message.session, message.sequence) == **place)
         };
         let on_disk = places.iter().take_while(is_ours).count();
+        // What has changed in it has been written: the bytes tell when it is wanted next.
+        self.account = Some(known);
         Ok(Heard { opened, on_disk })
+    }
+
+    /// Our account as it is stored. Others write it too, so its bytes are compared each time.
+    fn take_account(&mut self, store: &dyn TalkStore) -> Result<KnownAccount<A>, StorageError> {
+        let bytes = store.read_slot(Slot::OlmAccount)?.ok_or(StorageError::Corrupt("olm account"))?;
+        let bytes = Zeroizing::new(bytes);
+        if let Some(known) = self.account.take().filter(|known| known.bytes == bytes) {
+            return Ok(known);
+        }
+        let account = A::from_pickle(&bytes).map_err(|_| StorageError::Corrupt("olm account"))?;
+        Ok(KnownAccount { bytes, account })
     }
 
     fn book(
@@ -170,12 +195,6 @@ fn first_held(held: &[Sealed]) -> BTreeMap<SessionId, u64> {
         *lowest = sealed.sequence.min(*lowest);
     }
     first
-}
-
-fn load_account<A: OlmAccount>(store: &dyn TalkStore) -> Result<A, StorageError> {
-    let bytes = store.read_slot(Slot::OlmAccount)?.ok_or(StorageError::Corrupt("olm account"))?;
-    let bytes = zeroize::Zeroizing::new(bytes);
-    A::from_pickle(&bytes).map_err(|_| StorageError::Corrupt("olm account"))
 }
 
 fn write(store: &mut dyn TalkStore, device: &DeviceKey, changes: &BookChanges) -> Result<(), StorageError> {

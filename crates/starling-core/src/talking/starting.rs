@@ -31,8 +31,10 @@ impl<A: OlmAccount> Talking<A> {
         let peer = self.circle.device(device).map(|(_, peer)| peer);
         match peer.filter(|_| !lately) {
             Some(peer) => {
-                self.renewed.insert(*device, now);
-                self.open_session(context, peer).map(|_| ())
+                if self.open_session(context, peer)? {
+                    self.renewed.insert(*device, now);
+                }
+                Ok(())
             }
             None => self.failed(context, device, Step::NotOpened),
         }
@@ -72,7 +74,9 @@ impl<A: OlmAccount> Talking<A> {
             Some(key) => self.sessions.start(context.store, context.rng, peer, key)?,
             None => false,
         };
-        if !started {
+        if started {
+            self.renewed.insert(*device, context.now.tick);
+        } else {
             self.keyless.insert(*device, context.now.tick.after(KEY_RETRY));
             self.explain(context, device, Step::NoSession)?;
         }

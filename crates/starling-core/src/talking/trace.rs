@@ -13,6 +13,9 @@ use crate::storage::{StorageError, TalkStore, TraceRow};
 /// step are written once. So a message that waits for a month does not fill the disk.
 pub const STEPS: usize = 64;
 
+/// Room beyond [`STEPS`] for the steps that end a copy.
+const ENDS: usize = 8;
+
 /// What happened to a message. The numbers are stored for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -163,7 +166,8 @@ pub fn steps(store: &dyn TalkStore, message: &MessageId) -> Result<Vec<TraceStep
     Ok(store.trace(message)?.into_iter().filter_map(known).collect())
 }
 
-/// Writes a step down, unless it repeats the last one of the same copy, or the copy has [`STEPS`] already and goes on.
+/// Writes a step of a message of the history down, unless it repeats the last one of the same copy, or the copy has
+/// more than [`STEPS`] and goes on. Nobody can ask for the steps of anything else.
 ///
 /// # Errors
 /// [`StorageError`] from beneath.
@@ -174,14 +178,10 @@ pub(super) fn note(
     step: Step,
     device: Option<DeviceKey>,
 ) -> Result<(), StorageError> {
-    let rows = store.trace(&message)?;
-    let mut of_copy = rows.iter().filter(|row| row.device == device);
-    let repeats = of_copy.clone().next_back().is_some_and(|row| row.step == step.number());
-    if repeats || (!step.ends() && of_copy.nth(STEPS).is_some()) {
-        return Ok(());
-    }
     let peers = u32::from(device.is_some());
-    store.append_trace(&TraceRow { message, at: now.wall, step: step.number(), device, peers })
+    // What ends a copy comes a few times at most; a device that says so again and again is not written down for ever.
+    let most = STEPS.saturating_add(if step.ends() { ENDS } else { 1 });
+    store.append_trace(&TraceRow { message, at: now.wall, step: step.number(), device, peers }, most)
 }
 
 /// The first letters of a device's text form: enough to tell a person's devices apart.
@@ -191,8 +191,12 @@ fn short(device: &DeviceKey) -> String {
 
 #[cfg(test)]
 mod tests {
+    use starling_proto::content::MessageText;
+    use starling_proto::ids::AccountKey;
+
     use super::*;
     use crate::memory::MemoryStore;
+    use crate::talking::history;
 
     #[test]
     fn numbers_are_one_to_one() {
@@ -205,7 +209,10 @@ mod tests {
 
     #[test]
     fn repeats_are_written_once_and_all_is_bounded() {
-        let (mut store, id) = (MemoryStore::default(), MessageId::new([1; 16]));
+        let mut store = MemoryStore::default();
+        let us = (DeviceKey::new([1; 32]), AccountKey::new([3; 32]));
+        let (id, text) = (MessageId::new([1; 16]), MessageText::new("traced").unwrap());
+        history::write_own(&mut store, Now::default(), id, us, &text).unwrap();
         let device = Some(DeviceKey::new([2; 32]));
         for _ in 0..STEPS {
             note(&mut store, Now::default(), id, Step::NotReached, device).unwrap();
@@ -215,8 +222,13 @@ mod tests {
             note(&mut store, Now::default(), id, Step::Sent, device).unwrap();
             note(&mut store, Now::default(), id, Step::Interrupted, device).unwrap();
         }
+        assert_eq!(steps(&store, &id).unwrap().len(), STEPS + 1);
+        for _ in 0..STEPS {
+            note(&mut store, Now::default(), id, Step::Delivered, device).unwrap();
+            note(&mut store, Now::default(), id, Step::Read, device).unwrap();
+        }
         let steps = steps(&store, &id).unwrap();
-        assert_eq!(steps.len(), STEPS + 1);
+        assert_eq!(steps.len(), STEPS + ENDS, "receipts that alternate do not fill the disk");
         assert!(steps[1].text.starts_with("sent straight to the other device (stardev1"));
     }
 }

@@ -140,17 +140,17 @@ CREATE TABLE outbox (
     content      BLOB    NOT NULL
 ) STRICT;
 
--- The steps of messages, in the order in which they were taken.
+-- The steps of messages, in the order in which they were taken. By the number of the message's row and not by its id,
+-- which is random: the steps of messages of the same time lie on few pages, and a commit writes whole pages.
 CREATE TABLE trace (
-    number  INTEGER NOT NULL PRIMARY KEY,
-    message BLOB    NOT NULL CHECK (length(message) = 16),
+    message INTEGER NOT NULL REFERENCES messages (number) ON DELETE CASCADE,
+    number  INTEGER NOT NULL, -- of the message's steps
     at_ms   INTEGER NOT NULL,
     step    INTEGER NOT NULL,
     device  BLOB    CHECK (length(device) = 32),
-    peers   INTEGER NOT NULL
-) STRICT;
-
-CREATE INDEX trace_steps ON trace (message, number);
+    peers   INTEGER NOT NULL,
+    PRIMARY KEY (message, number)
+) STRICT, WITHOUT ROWID;
 
 -- Ids that must not be taken twice, and until when.
 CREATE TABLE seen (

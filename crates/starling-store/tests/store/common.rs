@@ -154,9 +154,10 @@ pub(crate) fn outbox_row(number: u64, content: usize) -> OutboxRow {
     }
 }
 
+/// A step of the first message of `message`'s chain.
 pub(crate) fn step(message: u8, step: u32) -> TraceRow {
     TraceRow {
-        message: MessageId::new([message; 16]),
+        message: self::message(message, 1, "").id,
         at: UnixMillis::new(u64::MAX),
         step,
         device: step.is_multiple_of(2).then_some(DeviceKey::new([7; 32])),

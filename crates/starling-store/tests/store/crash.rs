@@ -58,7 +58,7 @@ fn cra_02_a_copy_in_the_middle_of_a_transaction_holds_what_was_committed() {
     put(&mut database, 2);
     let log = fs::metadata(home.file("starling.db-wal")).unwrap().len();
     // More than the cache holds, so that pages go to the log before the commit.
-    for number in 0..400 {
+    for number in 0..800 {
         let (held, encoded) = record(number, 20_000);
         database.write_record(&held, &encoded).unwrap();
     }
@@ -70,7 +70,7 @@ fn cra_02_a_copy_in_the_middle_of_a_transaction_holds_what_was_committed() {
     });
     database.commit().unwrap();
     home.copy().open_and(|copy| {
-        assert_eq!((value(&copy), copy.held_records().unwrap().len()), (2, 400));
+        assert_eq!((value(&copy), copy.held_records().unwrap().len()), (2, 800));
     });
 }
 

@@ -61,7 +61,7 @@ fn fill_talk(database: &mut Database) -> Result<(), StorageError> {
     database.write_tombstone(&DEVICE, &TOMBSTONE)?;
     database.write_message(&message(1, 1, "Hello, brave new world"))?;
     database.write_outbox(&outbox_row(1, 5000))?;
-    database.append_trace(&step(1, 2))?;
+    database.append_trace(&step(1, 2), 9)?;
     database.note_seen(&[9; 32], UnixSeconds::new(9)).map(drop)
 }
 
@@ -82,7 +82,7 @@ fn check_talk(database: &mut Database) {
     assert_eq!(database.tombstones(&DEVICE).unwrap(), [TOMBSTONE]);
     let said = message(1, 1, "Hello, brave new world");
     assert_eq!(database.message(&said.id).unwrap().as_ref(), Some(&said));
-    assert_eq!(database.chain_heads(&said.conversation).unwrap(), std::slice::from_ref(&said));
+    assert_eq!(database.chain_heads(&said.conversation).unwrap(), [(&said).into()]);
     assert_eq!(database.messages(&said.conversation, None, 9, Some("BRAVE n")).unwrap(), [said]);
     assert_eq!(database.outbox().unwrap(), [outbox_row(1, 5000)]);
     assert_eq!(database.trace(&step(1, 2).message).unwrap(), [step(1, 2)]);

@@ -7,8 +7,8 @@ use crate::conformance::OnDisk;
 use proptest::prelude::*;
 use starling_core::memory::MemoryStore;
 use starling_core::storage::{
-    ContactRow, ContactState, ContactStore as _, MessageRow, MessageState, MessageStore as _,
-    OutboxStore as _, SeenStore as _, SessionStore as _, TalkStore, TraceStore as _,
+    ChainPlace, ContactRow, ContactState, ContactStore as _, MessageRow, MessageState, MessageStatus,
+    MessageStore as _, OutboxStore as _, SeenStore as _, SessionStore as _, TalkStore, TraceStore as _,
 };
 use starling_crypto::session::Tombstone;
 use starling_overlay::conformance::Harness;
@@ -50,6 +50,8 @@ fn check<H: Harness<Store: TalkStore>>(mut fresh: impl FnMut() -> H) {
     a_conversation_is_paged_by_position(&mut fresh());
     messages_at_one_position_stand_by_id(&mut fresh());
     the_heads_are_the_newest_of_each_chain(&mut fresh());
+    a_chain_is_looked_through_from_a_place(&mut fresh());
+    a_message_gets_further_alone(&mut fresh());
     the_outbox_keeps_the_order_of_its_numbers(&mut fresh());
     steps_stay_in_their_order(&mut fresh());
     an_id_is_new_once_until_it_is_forgotten(&mut fresh());
@@ -189,9 +191,7 @@ fn messages_at_one_position_stand_by_id<H: Harness<Store: TalkStore>>(harness: &
 fn the_heads_are_the_newest_of_each_chain<H: Harness<Store: TalkStore>>(harness: &mut H) {
     for (author, numbers) in [(9, [1, 1 << 63, 3]), (4, [u64::MAX, 2, 0]), (200, [7, 6, 5])] {
         for number in numbers {
-            // Shown in the other order: a chain goes by its sequence.
-            let row = MessageRow { position: u64::MAX - number, ..message(author, number, "text") };
-            harness.store().write_message(&row).unwrap();
+            harness.store().write_message(&backwards(author, number)).unwrap();
         }
     }
     let mut second = message(200, 7, "the same place twice");
@@ -201,12 +201,62 @@ fn the_heads_are_the_newest_of_each_chain<H: Harness<Store: TalkStore>>(harness:
     harness.store().write_message(&elsewhere).unwrap();
     harness.reopen();
     let heads = harness.store().chain_heads(&CONVERSATION).unwrap();
-    let ids: Vec<MessageId> = heads.iter().map(|row| row.id).collect();
-    assert_eq!(
-        ids,
-        [(4, u64::MAX), (9, 1 << 63), (200, 7)].map(|(author, number)| message(author, number, "").id)
-    );
-    assert_eq!(harness.store().chain_heads(&elsewhere.conversation).unwrap(), [elsewhere]);
+    let newest = [(4, u64::MAX), (9, 1 << 63), (200, 7)];
+    assert_eq!(heads, newest.map(|(author, number)| shown_backwards(author, number)));
+    assert_eq!(harness.store().chain_heads(&elsewhere.conversation).unwrap(), [(&elsewhere).into()]);
+}
+
+/// Shown in the other order: a chain goes by its sequence.
+fn backwards(author: u8, number: u64) -> MessageRow {
+    MessageRow { position: u64::MAX - number, ..message(author, number, "text") }
+}
+
+fn shown_backwards(author: u8, number: u64) -> ChainPlace {
+    (&backwards(author, number)).into()
+}
+
+fn a_chain_is_looked_through_from_a_place<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let (author, other) = (DeviceKey::new([4; 32]), DeviceKey::new([5; 32]));
+    for number in [9, 2, 1 << 63, u64::MAX] {
+        harness.store().write_message(&backwards(4, number)).unwrap();
+    }
+    let same_place = MessageRow { id: MessageId::new([9; 16]), position: 1, ..backwards(4, 9) };
+    harness.store().write_message(&same_place).unwrap();
+    harness.store().write_message(&backwards(6, 5)).unwrap();
+    harness.reopen();
+    let store = harness.store();
+    for (place, until, beyond) in [
+        (0, None, Some(2)),
+        (2, Some(2), Some(9)),
+        (8, Some(2), Some(9)),
+        (9, Some(9), Some(1 << 63)),
+        (u64::MAX - 1, Some(1 << 63), Some(u64::MAX)),
+        (u64::MAX, Some(u64::MAX), None),
+    ] {
+        let shown = |number: Option<u64>| number.map(|number| shown_backwards(4, number));
+        assert_eq!(store.chain_until(&CONVERSATION, &author, place).unwrap(), shown(until), "{place}");
+        assert_eq!(store.chain_beyond(&CONVERSATION, &author, place).unwrap(), shown(beyond), "{place}");
+        assert_eq!(store.chain_until(&CONVERSATION, &other, place).unwrap(), None);
+        assert_eq!(store.chain_beyond(&AccountKey::new([9; 32]), &author, place).unwrap(), None);
+    }
+    assert!(store.is_taken(&CONVERSATION, u64::MAX - 2).unwrap());
+    assert!(!store.is_taken(&CONVERSATION, 2).unwrap());
+    assert!(!store.is_taken(&AccountKey::new([9; 32]), u64::MAX - 2).unwrap());
+}
+
+fn a_message_gets_further_alone<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let (row, other) = (message(1, 5, "how far"), message(2, 5, "another"));
+    harness.store().write_message(&row).unwrap();
+    harness.store().write_message(&other).unwrap();
+    harness.store().set_message_state(&row.id, MessageState::Read).unwrap();
+    harness.store().set_message_state(&message(1, 6, "").id, MessageState::Read).unwrap();
+    harness.reopen();
+    let read = MessageRow { state: MessageState::Read, ..row };
+    let status = MessageStatus { conversation: CONVERSATION, mine: true, state: MessageState::Read };
+    assert_eq!(harness.store().message_status(&read.id).unwrap(), Some(status));
+    assert_eq!(harness.store().messages(&CONVERSATION, None, 9, Some("how")).unwrap(), [read]);
+    assert_eq!(harness.store().message(&other.id).unwrap(), Some(other));
+    assert_eq!(harness.store().message_status(&message(1, 6, "").id).unwrap(), None);
 }
 
 fn the_outbox_keeps_the_order_of_its_numbers<H: Harness<Store: TalkStore>>(harness: &mut H) {
@@ -223,13 +273,20 @@ fn the_outbox_keeps_the_order_of_its_numbers<H: Harness<Store: TalkStore>>(harne
 }
 
 fn steps_stay_in_their_order<H: Harness<Store: TalkStore>>(harness: &mut H) {
-    for number in [9, 3, 3, u32::MAX, 0] {
-        harness.store().append_trace(&step(1, number)).unwrap();
-        harness.store().append_trace(&step(2, 7)).unwrap();
+    for author in [1, 2] {
+        harness.store().write_message(&message(author, 1, "traced")).unwrap();
+    }
+    // What repeats the last step of the same copy is passed over; odd steps are of one copy, even ones of another.
+    for number in [9, 2, 9, 3, 3, u32::MAX, 2, 0] {
+        harness.store().append_trace(&step(1, number), usize::MAX).unwrap();
+        harness.store().append_trace(&step(2, number), 2).unwrap();
+        harness.store().append_trace(&step(3, number), usize::MAX).unwrap();
         harness.reopen();
     }
-    let of_one = harness.store().trace(&MessageId::new([1; 16])).unwrap();
-    assert_eq!(of_one, [9, 3, 3, u32::MAX, 0].map(|number| step(1, number)));
+    let mut steps = |author| harness.store().trace(&step(author, 0).message).unwrap();
+    assert_eq!(steps(1), [9, 2, 3, u32::MAX, 0].map(|number| step(1, number)));
+    assert_eq!(steps(2), [9, 2, 3, 0].map(|number| step(2, number)));
+    assert_eq!(steps(3), [], "no such message");
 }
 
 fn an_id_is_new_once_until_it_is_forgotten<H: Harness<Store: TalkStore>>(harness: &mut H) {

@@ -32,7 +32,7 @@ pub mod view;
 pub mod wish;
 pub mod words;
 
-pub use dispatch::Core;
+pub use dispatch::{Core, LookupId, Measured};
 
 /// The protobuf types of the storage slots, compiled from `schema/storage.proto`.
 #[allow(

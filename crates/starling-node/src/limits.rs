@@ -84,6 +84,9 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub const TRIAL_MIN: Duration = Duration::from_secs(1);
 /// The longest wait: as long as people will look on after they have made room.
 pub const TRIAL_MAX: Duration = Duration::from_secs(30);
+/// Connections with one peer, the newest, of which a core that is built anew is told.
+pub const CONNECTIONS_OF_PEER: usize = 4;
+
 /// Tries to rebuild the core from the database before the node gives up. Those that fail for a full disk do not count.
 pub const REBUILDS: u32 = 5;
 /// For the goodbyes to leave when the node ends.

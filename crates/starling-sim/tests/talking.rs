@@ -159,6 +159,24 @@ fn the_first_message_of_a_link_does_not_wait() {
 }
 
 #[test]
+fn what_was_under_way_to_somebody_who_crashed_is_sent_on_their_new_connection() {
+    for seed in 40..45 {
+        let mut network = network(seed, 4);
+        befriend(&mut network, ADA, BOB);
+        let warm = say(&mut network, ADA, BOB, "warm");
+        delivered(&mut network, &warm);
+        let id = say(&mut network, ADA, BOB, "in the air").id;
+        network.kill(BOB);
+        network.restart(BOB, None);
+        let came = |network: &Network| {
+            let is = |event: &Event| matches!(event, Event::Message(message) if message.id == id);
+            network.events().iter().any(|(_, _, event)| is(event))
+        };
+        assert!(network.run_until(Span::from_secs(4), came), "seed {seed}: it waits for the dead connection");
+    }
+}
+
+#[test]
 fn somebody_away_hears_when_they_are_back_at_another_address() {
     let mut network = network(5, 10);
     befriend(&mut network, ADA, BOB);

@@ -2,12 +2,14 @@
 
 mod commands;
 mod conversing;
+mod measuring;
 mod profiling;
 mod refusals;
 mod routing;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -17,11 +19,13 @@ use starling_crypto::stamp::StampSubject;
 use starling_overlay::io as overlay_io;
 use starling_overlay::io::{InboundId, OpId, Remote};
 use starling_overlay::overlay::Overlay;
+use starling_overlay::verify::Verify;
 use starling_proto::ids::{NodeKey, RecordKey};
 use starling_proto::message::{Refusal, Request, Response};
 use starling_proto::record::RecordKind;
 use starling_proto::time::{Now, Span, Tick};
 
+pub use self::measuring::{LookupId, Measured};
 use crate::config::Config;
 use crate::identity::{Identity, IdentityError};
 use crate::io::{CallId, CommandId, Input, Job, JobId, JobResult, Output};
@@ -39,6 +43,9 @@ const STAMP_RETRY: Span = Span::from_secs(5);
 /// How often ids that need no longer be remembered are forgotten.
 const UPKEEP: Span = Span::from_hours(1);
 
+/// Connections with one peer that are remembered while nothing can be written, the newest.
+const CONNECTIONS: usize = 4;
+
 /// Whose wish an operation of the overlay is.
 #[derive(Debug)]
 enum Errand {
@@ -50,6 +57,8 @@ enum Errand {
     Search(CommandId),
     /// A machine's.
     Wish(Tag),
+    /// Whoever measures.
+    Measure(LookupId),
 }
 
 /// Whom a stamp is searched for.
@@ -79,7 +88,7 @@ pub struct Core<A: OlmAccount> {
     profile: Profile,
     overlay: Overlay,
     publisher: Publisher,
-    verifier: Verifier,
+    verifier: Box<dyn Verify + Send>,
     meeting: Meeting<A>,
     talking: Talking<A>,
     searches: BTreeMap<CommandId, Search>,
@@ -93,10 +102,14 @@ pub struct Core<A: OlmAccount> {
     latest: Now,
     /// Whether nothing can be written: see [`Self::set_disk_full`].
     disk_full: bool,
-    /// Whose connections have come or gone since, for the machine of talking.
-    held_back: BTreeMap<NodeKey, Option<(Remote, bool)>>,
+    /// The connections that have come since, for the machine of talking; none for a peer that has gone.
+    held_back: BTreeMap<NodeKey, Vec<(Remote, bool)>>,
+    /// A deposit that our own holder was asked to keep, until it has answered.
+    deposit: Option<(InboundId, RecordKey)>,
     next_id: u64,
     outputs: VecDeque<Output>,
+    /// Lookups of [`Self::look_up`] that have ended.
+    measured: VecDeque<(LookupId, Measured)>,
 }
 
 impl<A: OlmAccount> Core<A> {
@@ -128,7 +141,7 @@ impl<A: OlmAccount> Core<A> {
         // What is due is begun by the first timer, which is due at once: a core is also built while the disk is full, and
         // must not write then.
         let mut core = Self {
-            verifier: Verifier::new(config.stamps),
+            verifier: Box::new(Verifier::new(config.stamps)),
             config,
             identity,
             profile,
@@ -145,8 +158,10 @@ impl<A: OlmAccount> Core<A> {
             latest: now,
             disk_full: false,
             held_back: BTreeMap::new(),
+            deposit: None,
             next_id: 0,
             outputs: VecDeque::new(),
+            measured: VecDeque::new(),
         };
         core.want_entries(now);
         Ok(core)
@@ -169,12 +184,16 @@ impl<A: OlmAccount> Core<A> {
             Input::PeerUp { remote, hello, dialled } => {
                 self.hand_to_overlay(context, overlay_io::Input::PeerUp { remote, hello, dialled })?;
                 self.meeting.peer_up(remote.key, remote.binding);
-                self.held_back.insert(remote.key, Some((remote, dialled)));
+                let connections = self.held_back.entry(remote.key).or_default();
+                connections.push((remote, dialled));
+                if connections.len() > CONNECTIONS {
+                    connections.remove(0);
+                }
             }
             Input::PeerDown(key) => {
                 self.hand_to_overlay(context, overlay_io::Input::PeerDown(key))?;
                 self.meeting.peer_down(&key, now);
-                self.held_back.insert(key, None);
+                self.held_back.insert(key, Vec::new());
             }
             Input::Request { remote, inbound, request } => {
                 self.request(context, remote, inbound, request)?;
@@ -235,10 +254,14 @@ impl<A: OlmAccount> Core<A> {
 
     /// Tells the machine of talking whose connections have come or gone.
     fn tell_of_connections(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
-        for (key, up) in core::mem::take(&mut self.held_back) {
-            self.talk(context, |talking, context| match up {
-                Some((remote, dialled)) => talking.handle_peer_up(context, &remote, dialled),
-                None => talking.handle_peer_down(context, &key),
+        for (key, connections) in core::mem::take(&mut self.held_back) {
+            self.talk(context, |talking, context| {
+                if connections.is_empty() {
+                    return talking.handle_peer_down(context, &key);
+                }
+                let mut connections = connections.iter();
+                connections
+                    .try_for_each(|(remote, dialled)| talking.handle_peer_up(context, remote, *dialled))
             })?;
         }
         Ok(())
@@ -262,17 +285,13 @@ impl<A: OlmAccount> Core<A> {
                 Ok(())
             }
             request => {
-                let deposit = match &request {
+                self.deposit = match &request {
                     Request::Store(record) if record.body().kind == RecordKind::Deposit => {
-                        Some(record.body().key)
+                        Some((inbound, record.body().key))
                     }
                     _ => None,
                 };
-                self.hand_to_overlay(context, overlay_io::Input::Request { remote, inbound, request })?;
-                if let Some(key) = deposit {
-                    self.meeting.kept_here(&key, context.now);
-                }
-                Ok(())
+                self.hand_to_overlay(context, overlay_io::Input::Request { remote, inbound, request })
             }
         }
     }
@@ -284,7 +303,7 @@ impl<A: OlmAccount> Core<A> {
         request: Request,
     ) -> Result<Response, StorageError> {
         if let Request::Notify(address) = &request {
-            self.meeting.notified(address, context.now);
+            self.meeting.notified_by(address, &remote.key, context.now);
             // Whether the mailbox is ours is nobody's business.
             return Ok(Response::Notified);
         }
@@ -313,7 +332,9 @@ impl<A: OlmAccount> Core<A> {
         }
         if due(Some(self.upkeep)) {
             self.upkeep = now.tick.after(UPKEEP);
-            if self.overlay.clock_is_confirmed(now) {
+            let clock_confirmed = self.overlay.clock_is_confirmed(now);
+            self.publisher.forget_ended(now, clock_confirmed);
+            if clock_confirmed {
                 context.store.forget_seen(now.seconds())?;
             }
         }
@@ -379,7 +400,7 @@ impl<A: OlmAccount> Core<A> {
         context: &mut Context<'_>,
         input: overlay_io::Input,
     ) -> Result<(), StorageError> {
-        self.overlay.handle(context.now, context.rng, context.store, &self.verifier, input)
+        self.overlay.handle(context.now, context.rng, context.store, &*self.verifier, input)
     }
 
     /// Sends the overlay on an errand.

@@ -8,7 +8,7 @@ use starling_overlay::io as overlay_io;
 use starling_overlay::io::{CallError, OpId, OpResult, Placement};
 use starling_proto::addr::Peer;
 use starling_proto::ids::RecordKey;
-use starling_proto::message::Request;
+use starling_proto::message::{Request, Response, StoreOutcome};
 use starling_proto::record::RecordKind;
 use starling_proto::time::Span;
 
@@ -60,11 +60,13 @@ impl<A: OlmAccount> Core<A> {
 
     fn publish(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
         let now = context.now;
-        self.publisher.forget_ended(now, self.overlay.clock_is_confirmed(now));
         // A locator names three addresses at most and is sealed under keys that we made: it always fits. If not, the
         // old one stays, and contacts hear from us when we come to them.
         if let Ok(Some(wanted)) = self.talking.locator_mut().take_wanted(&self.identity, now, context.rng) {
             self.publisher.want(RecordKind::Locator, wanted, now);
+        }
+        if !self.publisher.lacks_stamp(now) {
+            self.stamp_retry = None;
         }
         let searching = self.stamp_jobs.values().any(|whom| *whom == StampFor::Publisher);
         let may_ask = !searching && self.stamp_retry.is_none_or(|at| at <= now.tick);
@@ -106,6 +108,11 @@ impl<A: OlmAccount> Core<A> {
                 Output::Call { call: CallId::Overlay(call), to, request, way, deadline }
             }
             overlay_io::Output::Reply { inbound, response, stateless } => {
+                if let Some((_, key)) = self.deposit.take_if(|(of, _)| *of == inbound)
+                    && response == Response::Stored(StoreOutcome::Stored)
+                {
+                    self.meeting.kept_here(&key, context.now);
+                }
                 Output::Reply { inbound, response, stateless }
             }
             overlay_io::Output::Greet { mode, addresses } => {
@@ -138,6 +145,7 @@ impl<A: OlmAccount> Core<A> {
                 self.matched(id, &records, left_out, holders);
             }
             (Some(Errand::Wish(tag)), result) => self.granted(context, tag, outcome(result))?,
+            (Some(Errand::Measure(id)), result) => self.note_measured(id, result),
             // The overlay has too much to do; what was wanted is wanted again later, or not at all.
             (Some(Errand::Publish { kind, key, .. }), _) => {
                 self.publisher.placed(kind, key, None, context.now, context.rng);
@@ -183,6 +191,7 @@ impl<A: OlmAccount> Core<A> {
                 let to = (account, device);
                 let said = self.talk(context, |talking, context| talking.queue(context, to, kind))?;
                 if said.is_err() {
+                    self.meet(context, |meeting, context| meeting.untold(context, &account, &device))?;
                     self.outputs.push_back(Output::Event(outbox_full()));
                 }
             }
@@ -264,7 +273,7 @@ impl<A: OlmAccount> Core<A> {
                 (Request::Owner(owner), Way::Only(binding)) if binding == OWN_BINDING => {
                     let Context { now, rng, store } = context;
                     let asked = (binding, owner);
-                    Ok(self.overlay.ask_own_holder(*now, *rng, *store, &self.verifier, asked)?)
+                    Ok(self.overlay.ask_own_holder(*now, *rng, *store, &*self.verifier, asked)?)
                 }
                 _ => Err(CallError::Unreachable),
             };
@@ -343,8 +352,8 @@ fn outbox_full() -> Event {
     Event::Warning {
         code: WarningCode::OutboxFull,
         message:
-            "Too much waits to be sent: a contact could not be told that you accept or decline. Accept or \
-                  decline again once something has left."
+            "Too much waits to be sent: a contact could not be told yet that you accept or decline. It is \
+                  tried again."
                 .into(),
     }
 }

@@ -1,24 +1,20 @@
 //! What others say to us, and what it makes of a contact.
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use starling_crypto::identity::{ListChange, VerifiedDeviceList};
 use starling_crypto::session::OlmAccount;
-use starling_proto::content::{ContentKind, HandOver};
+use starling_proto::content::HandOver;
 use starling_proto::identity::Name;
 use starling_proto::ids::{AccountKey, DeviceKey, OlmKey};
 use starling_proto::time::UnixSeconds;
 
 use super::arrivals::{self, Arrival};
 use super::contact::{Contact, KnownDevice};
-use super::{Context, Event, Meeting, Output, keys, lists};
+use super::{Context, Event, Meeting, Output, lists};
 use crate::storage::{ContactState, StorageError};
-
-/// One-time keys that each device keeps for a contact's device.
-const RESERVED: usize = 2;
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,17 +51,17 @@ impl<A: OlmAccount> Meeting<A> {
         arrival: &Arrival,
         list: VerifiedDeviceList,
     ) -> Result<(), StorageError> {
-        let verdict = self.judge(arrival, &list);
+        let verdict = self.judge(arrival);
         let known = self.contacts.get(&arrival.request.body().account);
         let waits_already = known.is_some_and(|contact| contact.state == ContactState::Incoming);
         let needs_room = verdict == Verdict::Show && !waits_already;
         self.inbox.delete(context, &mut self.errands, &arrival.mailbox, &[arrival.record]);
-        if needs_room && !self.contacts.has_room(arrival.work_bits) {
+        if verdict == Verdict::Ignore || needs_room && !self.contacts.has_room(arrival.work_bits) {
             return Ok(());
         }
+        // Only what is shown or accepted is remembered: what counts for nothing now may count when it is repeated.
         let until = context.now.seconds().after(arrivals::REMEMBERED);
-        let new = context.store.note_seen(&arrivals::identity(&arrival.request), until)?;
-        if !new || verdict == Verdict::Ignore {
+        if !context.store.note_seen(&arrivals::identity(&arrival.request), until)? {
             return Ok(());
         }
         if needs_room {
@@ -83,15 +79,20 @@ impl<A: OlmAccount> Meeting<A> {
         }
     }
 
-    /// What becomes of a request: nothing, if its device is not active, or if it lies where an invite was answered that
-    /// has been used up.
-    fn judge(&self, arrival: &Arrival, list: &VerifiedDeviceList) -> Verdict {
-        let device = arrival.request.device();
-        let active = list.device(&device.key()).is_ok_and(|d| d.olm_identity() == device.olm_identity());
-        let invited = self.secrets.is_invite(&arrival.mailbox);
-        let open = invited || arrival.mailbox == self.secrets.request_inbox();
-        let known = self.contacts.get(&arrival.request.body().account);
-        if active && open { verdict(known, invited) } else { Verdict::Ignore }
+    /// What becomes of a request: nothing, if it lies where an invite was answered that has been used up, or if its
+    /// device has sent a newer one.
+    fn judge(&self, arrival: &Arrival) -> Verdict {
+        let body = arrival.request.body();
+        let known = self.contacts.get(&body.account);
+        let device = known.and_then(|contact| contact.devices.get(&arrival.request.device().key()));
+        let newest = device.is_none_or(|device| device.asked_at <= body.issued);
+        if self.secrets.is_invite(&arrival.mailbox) {
+            verdict(known, true)
+        } else if newest && arrival.mailbox == self.secrets.request_inbox() {
+            verdict(known, false)
+        } else {
+            Verdict::Ignore
+        }
     }
 
     /// The contact, with what the request says.
@@ -105,12 +106,18 @@ impl<A: OlmAccount> Meeting<A> {
         contact.note.clone_from(&body.note);
         contact.work_bits = arrival.work_bits;
         contact.list = Some(list);
-        let device = KnownDevice {
-            found_at: Some((body.locator, body.read_key.clone())),
-            one_time_keys: vec![body.one_time_key],
-            told: false,
-        };
-        contact.devices.insert(arrival.request.device().key(), device);
+        if contact.state == ContactState::Declined {
+            contact.forget_telling();
+        }
+        let known = contact.devices.entry(arrival.request.device().key()).or_default();
+        if known.asked_at <= body.issued {
+            *known = KnownDevice {
+                found_at: Some((body.locator, body.read_key.clone())),
+                one_time_keys: vec![body.one_time_key],
+                told: false,
+                asked_at: body.issued,
+            };
+        }
         contact
     }
 
@@ -142,12 +149,8 @@ impl<A: OlmAccount> Meeting<A> {
         contact.declined_by_us = false;
         self.approaches.end(&account);
         self.refresh.later(account, context.now.tick, context.rng);
-        let untold: Vec<DeviceKey> = contact
-            .devices
-            .iter()
-            .filter(|(_, d)| !d.told && d.found_at.is_some())
-            .map(|(key, _)| *key)
-            .collect();
+        let untold: Vec<DeviceKey> = contact.untold().copied().collect();
+        contact.can_find_us |= !untold.is_empty();
         for device in contact.devices.values_mut().filter(|device| device.found_at.is_some()) {
             device.told = true;
         }
@@ -161,27 +164,6 @@ impl<A: OlmAccount> Meeting<A> {
         Ok(())
     }
 
-    /// Tells a device where and how we can be reached.
-    pub(super) fn tell(
-        &mut self,
-        context: &mut Context<'_>,
-        account: AccountKey,
-        device: DeviceKey,
-    ) -> Result<(), StorageError> {
-        let me = context.me;
-        let hand_over = HandOver {
-            name: me.name.clone(),
-            device_list: me.identity.list().list().clone(),
-            locator: me.locator,
-            read_key: me.read_key.clone(),
-            mailboxes: Vec::new(),
-            one_time_keys: keys::make_one_time_keys::<A>(context.store, RESERVED, context.rng)?,
-        };
-        let kind = ContentKind::HandOver(Box::new(hand_over));
-        self.errands.say(Output::Say { account, device, kind });
-        Ok(())
-    }
-
     /// Writes a contact down and tells the machine of talking.
     pub(super) fn put(&mut self, context: &mut Context<'_>, contact: Contact) -> Result<(), StorageError> {
         self.errands.say(match contact.acquaintance() {
@@ -192,7 +174,8 @@ impl<A: OlmAccount> Meeting<A> {
     }
 
     /// A device says where it can be reached. The first of somebody whom we asked accepts us; from anybody else than
-    /// them and accepted contacts it counts for nothing.
+    /// them and accepted contacts it counts for nothing. The machine of talking took it for an answer: it is told
+    /// how they stand, whatever comes of it.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
@@ -202,16 +185,18 @@ impl<A: OlmAccount> Meeting<A> {
         (account, device): (AccountKey, DeviceKey),
         hand_over: HandOver,
     ) -> Result<(), StorageError> {
-        let Some(contact) = self.contacts.get(&account) else { return Ok(()) };
-        if !matches!(contact.state, ContactState::Requested | ContactState::Accepted) {
+        let Some(mut contact) = self.contacts.get(&account).cloned() else {
+            self.errands.say(Output::Forget(account));
             return Ok(());
+        };
+        if !matches!(contact.state, ContactState::Requested | ContactState::Accepted) {
+            return self.put(context, contact);
         }
-        let mut contact = contact.clone();
         if let Ok(list) = VerifiedDeviceList::verify(hand_over.device_list, &account) {
             self.take_list(&mut contact, list);
         }
         if contact.list.as_ref().is_none_or(|list| list.device(&device).is_err()) {
-            return Ok(());
+            return self.put(context, contact);
         }
         contact.name = hand_over.name.as_str().into();
         let mut one_time_keys = hand_over.one_time_keys;
@@ -288,20 +273,5 @@ impl<A: OlmAccount> Meeting<A> {
         let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
         contact.last_seen = contact.last_seen.max(Some(at));
         self.contacts.put(context.store, contact)
-    }
-
-    /// Our locator has been replaced: every accepted contact's device is told the new one.
-    ///
-    /// # Errors
-    /// [`StorageError`] from beneath.
-    pub fn locator_replaced(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
-        let accepted = self.contacts.iter().filter(|contact| contact.state == ContactState::Accepted);
-        let told: Vec<(AccountKey, DeviceKey)> = accepted
-            .flat_map(|contact| {
-                let told = contact.devices.iter().filter(|(_, device)| device.told);
-                told.map(|(device, _)| (contact.account, *device))
-            })
-            .collect();
-        told.into_iter().try_for_each(|(account, device)| self.tell(context, account, device))
     }
 }

@@ -43,6 +43,7 @@ const AT_ONCE: usize = 8;
 /// One approach.
 #[derive(Debug)]
 struct Approach {
+    began: Tick,
     due: Tick,
     retry: Span,
     /// Devices being asked in this round; `None` between rounds.
@@ -77,13 +78,19 @@ pub(super) struct Approaches {
 impl Approaches {
     /// Asks, or asks anew.
     pub(super) fn begin(&mut self, account: AccountKey, at: Tick) {
-        let approach = Approach { due: at, retry: FIRST_RETRY, round: None, placed: BTreeMap::new() };
+        let (round, placed) = (None, BTreeMap::new());
+        let approach = Approach { began: at, due: at, retry: FIRST_RETRY, round, placed };
         self.running.insert(account, approach);
     }
 
     /// Asks no longer.
     pub(super) fn end(&mut self, account: &AccountKey) {
         self.running.remove(account);
+    }
+
+    /// Whether an approach has run for as long as a request is repeated, whatever the wall clock says.
+    pub(super) fn is_outlived(&self, account: &AccountKey, now: Tick) -> bool {
+        self.running.get(account).is_some_and(|approach| now > approach.began.after(PATIENCE))
     }
 
     /// When something is due.

@@ -4,6 +4,7 @@ use starling_crypto::session::OlmAccount;
 use starling_proto::identity::Bundle;
 use starling_proto::ids::{AccountKey, DeviceKey};
 use starling_proto::record::{Record, Stamp};
+use starling_proto::time::Tick;
 
 use super::approach::{self, Letter, PATIENCE};
 use super::errands::Errand;
@@ -12,17 +13,30 @@ use crate::storage::StorageError;
 use crate::wish::Wish;
 
 impl<A: OlmAccount> Meeting<A> {
+    /// Asks an account, or asks it anew: what an earlier approach has under way counts no more.
+    pub(super) fn begin_approach(&mut self, account: AccountKey, now: Tick) {
+        self.errands.drop_approach(&account);
+        self.approaches.begin(account, now);
+    }
+
     pub(super) fn account_read(
         &mut self,
         context: &mut Context<'_>,
         account: AccountKey,
         records: &[Record],
     ) -> Result<(), StorageError> {
-        let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
-        let Some(plan) = contact.approach.clone() else { return Ok(()) };
-        if context.now.seconds() > plan.since.after(PATIENCE) {
+        let known = self.contacts.get(&account).cloned();
+        let Some((mut contact, plan)) =
+            known.and_then(|known| known.approach.clone().map(|plan| (known, plan)))
+        else {
             self.approaches.end(&account);
             return Ok(());
+        };
+        let late = context.clock_confirmed && context.now.seconds() > plan.since.after(PATIENCE);
+        if late || self.approaches.is_outlived(&account, context.now.tick) {
+            self.approaches.end(&account);
+            contact.approach = None;
+            return self.contacts.put(context.store, contact);
         }
         let list = lists::newest(&account, contact.list.as_ref(), records);
         if list.is_some() && list != contact.list {
@@ -85,6 +99,7 @@ impl<A: OlmAccount> Meeting<A> {
                 key
             }
         };
+        contact.can_find_us = true;
         let reply_inbox = self.secrets.request_inbox();
         let letter = Letter { note: &plan.note, one_time_key, reply_inbox, invite: plan.invite.as_ref() };
         match approach::deposit(context, bundle, &letter, stamp) {

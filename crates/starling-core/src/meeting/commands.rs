@@ -89,9 +89,10 @@ impl<A: OlmAccount> Meeting<A> {
     ) -> Result<(), StorageError> {
         contact.state = ContactState::Requested;
         contact.declined_by_us = false;
+        contact.forget_telling();
         let since = context.now.seconds();
         contact.approach = Some(Plan { note, invite, since, asked: BTreeMap::new() });
-        self.approaches.begin(contact.account, context.now.tick);
+        self.begin_approach(contact.account, context.now.tick);
         self.put(context, contact)?;
         self.work(context)
     }
@@ -117,6 +118,7 @@ impl<A: OlmAccount> Meeting<A> {
         contact.state = ContactState::Declined;
         contact.declined_by_us = true;
         let devices: Vec<DeviceKey> = contact.devices.keys().copied().collect();
+        contact.devices.values_mut().for_each(|device| device.told = true);
         self.put(context, contact)?;
         for device in devices {
             self.errands.say(Output::Say { account, device, kind: ContentKind::Decline });
@@ -154,11 +156,11 @@ impl<A: OlmAccount> Meeting<A> {
         let mut contact = known.unwrap_or_else(new);
         contact.before_block = state;
         contact.state = ContactState::Blocked;
+        let could_find_us = core::mem::take(&mut contact.can_find_us);
         self.approaches.end(&account);
         self.refresh.forget(&account);
         self.put(context, contact)?;
-        // A request tells its receiver our locator, a hand-over too.
-        if matches!(state, Some(ContactState::Accepted | ContactState::Requested)) {
+        if could_find_us {
             self.errands.say(Output::ReplaceLocator);
         }
         Ok(account)
@@ -181,12 +183,12 @@ impl<A: OlmAccount> Meeting<A> {
         contact.state = before;
         match before {
             ContactState::Accepted => {
-                contact.devices.values_mut().for_each(|device| device.told = false);
+                contact.forget_telling();
                 self.agree(context, contact)?;
             }
             _ => {
                 if contact.approach.is_some() {
-                    self.approaches.begin(account, context.now.tick);
+                    self.begin_approach(account, context.now.tick);
                 }
                 self.put(context, contact)?;
             }
@@ -195,16 +197,20 @@ impl<A: OlmAccount> Meeting<A> {
         Ok(account)
     }
 
-    /// Forgets a contact or a request.
+    /// Forgets a contact or a request. One that could find us must not any more: nothing will remember that it could.
     ///
     /// # Errors
     /// [`ContactError`] if nobody is meant.
     pub fn remove(&mut self, context: &mut Context<'_>, who: &str) -> Result<AccountKey, ContactError> {
-        let account = self.contacts.find(who)?.account;
+        let contact = self.contacts.find(who)?;
+        let (account, could_find_us) = (contact.account, contact.can_find_us);
         self.contacts.remove(context.store, &account)?;
         self.approaches.end(&account);
         self.refresh.forget(&account);
         self.errands.say(Output::Forget(account));
+        if could_find_us {
+            self.errands.say(Output::ReplaceLocator);
+        }
         Ok(account)
     }
 

@@ -47,17 +47,21 @@ pub struct Contact {
     pub(super) declined_by_us: bool,
     /// Zero bits of the work behind their request.
     pub(super) work_bits: u8,
+    /// Whether they may know our present locator: we asked them, or told one of their devices.
+    pub(super) can_find_us: bool,
 }
 
 /// What we know of a contact's device.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KnownDevice {
     /// Where it is to be found, and what opens that.
     pub(super) found_at: Option<(LocatorKey, ReadKey)>,
     /// One-time keys that it keeps for us, the next to be used first.
     pub(super) one_time_keys: Vec<OlmKey>,
-    /// Whether it has been told where we are.
+    /// Whether it has been told where we are, or that we declined.
     pub(super) told: bool,
+    /// The date of its newest request: what an older one says has been superseded.
+    pub(super) asked_at: UnixSeconds,
 }
 
 /// A request of ours, as far as it must outlive a restart.
@@ -84,6 +88,12 @@ pub(super) struct Ticket {
     pub(super) one_time_key: OlmKey,
 }
 
+impl Default for KnownDevice {
+    fn default() -> Self {
+        Self { found_at: None, one_time_keys: Vec::new(), told: false, asked_at: UnixSeconds::new(0) }
+    }
+}
+
 impl Contact {
     /// A contact of whom nothing is known.
     pub(super) const fn new(account: AccountKey, state: ContactState, added: UnixSeconds) -> Self {
@@ -102,6 +112,7 @@ impl Contact {
             before_block: None,
             declined_by_us: false,
             work_bits: 0,
+            can_find_us: false,
         }
     }
 
@@ -127,6 +138,22 @@ impl Contact {
         Some(Acquaintance { standing, list: self.list.clone()?, reach: reach.collect() })
     }
 
+    /// The devices that wait for a word of ours which found no room when it was to be said.
+    pub(super) fn untold(&self) -> impl Iterator<Item = &DeviceKey> {
+        let owed = match self.state {
+            ContactState::Accepted => true,
+            ContactState::Declined => self.declined_by_us,
+            ContactState::Requested | ContactState::Incoming | ContactState::Blocked => false,
+        };
+        let waiting = self.devices.iter().filter(|(_, device)| !device.told && device.found_at.is_some());
+        waiting.map(|(key, _)| key).filter(move |_| owed)
+    }
+
+    /// What was told before says nothing any more.
+    pub(super) fn forget_telling(&mut self) {
+        self.devices.values_mut().for_each(|device| device.told = false);
+    }
+
     /// The row to be stored.
     pub(super) fn to_row(&self) -> ContactRow {
         let body = wire::ContactBody {
@@ -137,6 +164,7 @@ impl Contact {
             declined_by_us: self.declined_by_us,
             approach: self.approach.as_ref().map(Plan::to_wire),
             work_bits: u32::from(self.work_bits),
+            can_find_us: self.can_find_us,
         };
         ContactRow {
             account: self.account,
@@ -184,6 +212,7 @@ impl Contact {
         self.note = body.note;
         self.declined_by_us = body.declined_by_us;
         self.work_bits = u8::try_from(body.work_bits).ok()?;
+        self.can_find_us = body.can_find_us;
         Some(())
     }
 }
@@ -196,6 +225,7 @@ fn device_to_wire((key, device): (&DeviceKey, &KnownDevice)) -> wire::ContactDev
         read_key: found_at.map_or_else(Vec::new, |(_, read_key)| read_key.as_bytes().to_vec()),
         one_time_keys: device.one_time_keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
         told: device.told,
+        asked_s: device.asked_at.get(),
     }
 }
 
@@ -207,11 +237,24 @@ fn device_from_wire(stored: &wire::ContactDevice) -> Option<(DeviceKey, KnownDev
         Some((LocatorKey::from_slice(&stored.locator).ok()?, read_key))
     };
     let keys = stored.one_time_keys.iter().map(|key| OlmKey::from_slice(key).ok());
-    let device = KnownDevice { found_at, one_time_keys: keys.collect::<Option<_>>()?, told: stored.told };
+    let one_time_keys = keys.collect::<Option<_>>()?;
+    let asked_at = UnixSeconds::new(stored.asked_s);
+    let device = KnownDevice { found_at, one_time_keys, told: stored.told, asked_at };
     Some((DeviceKey::from_slice(&stored.device).ok()?, device))
 }
 
 impl Plan {
+    /// Makes another request of one that may have been read: the other side passes over what it has seen. An invite has
+    /// been used up by then, so that an ordinary request follows. Says whether there was anything to renew.
+    pub(super) fn renew(&mut self) -> bool {
+        let asked = !self.asked.is_empty();
+        if asked {
+            self.asked.clear();
+            self.invite = None;
+        }
+        asked
+    }
+
     fn to_wire(&self) -> wire::Approach {
         let ticket = self.invite.as_ref();
         let asked = self.asked.iter().map(|(device, key)| wire::AskedDevice {
@@ -264,7 +307,10 @@ mod tests {
         contact.verified = true;
         contact.last_seen = Some(UnixSeconds::new(10));
         let found_at = Some((LocatorKey::new([4; 32]), ReadKey::new([5; 32])));
-        contact.devices.insert(device, KnownDevice { found_at, one_time_keys: vec![key], told: true });
+        let asked_at = UnixSeconds::new(11);
+        contact
+            .devices
+            .insert(device, KnownDevice { found_at, one_time_keys: vec![key], told: true, asked_at });
         contact.devices.insert(DeviceKey::new([8; 32]), KnownDevice::default());
         contact.approach = Some(Plan {
             note: "we met".into(),
@@ -275,6 +321,7 @@ mod tests {
         contact.before_block = Some(ContactState::Accepted);
         contact.declined_by_us = true;
         contact.work_bits = 12;
+        contact.can_find_us = true;
         contact
     }
 

@@ -125,8 +125,12 @@ impl Contacts {
 
     /// Makes room for one more request: of [`INCOMING`] the one with the least work goes.
     pub(super) fn make_room(&mut self, store: &mut dyn TalkStore) -> Result<(), StorageError> {
-        match self.least_work().flatten().map(|least| least.account) {
-            Some(account) => self.remove(store, &account).map(|_| ()),
+        match self.least_work().flatten().cloned() {
+            // Whoever can find us is remembered, or blocking them would leave them able to.
+            Some(least) if least.can_find_us => {
+                self.put(store, Contact { state: ContactState::Declined, ..least })
+            }
+            Some(least) => self.remove(store, &least.account).map(|_| ()),
             None => Ok(()),
         }
     }

@@ -54,6 +54,17 @@ impl Errands {
         self.outputs.push_back(output);
     }
 
+    /// What an approach to this account has under way counts no more.
+    pub(super) fn drop_approach(&mut self, account: &AccountKey) {
+        let of_approach = |errand: &Errand| match errand {
+            Errand::Account(of) | Errand::Bundle(of, _) | Errand::Stamp(of, _) | Errand::Deposit(of, _) => {
+                of == account
+            }
+            _ => false,
+        };
+        self.running.retain(|_, errand| !of_approach(errand));
+    }
+
     /// What has come back.
     pub(super) fn take(&mut self, number: u64) -> Option<Errand> {
         self.running.remove(&number)

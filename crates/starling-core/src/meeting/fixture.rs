@@ -7,6 +7,7 @@ use rand_core::SeedableRng as _;
 use starling_crypto::envelope::{
     Destination, InboxKeys, VerifiedRequest, WallClock, open_request, seal_request,
 };
+use starling_crypto::identity::VerifiedDeviceList;
 use starling_crypto::owner::verify_owner_request;
 use starling_crypto::session::Vodozemac;
 use starling_crypto::stamp::{StampPolicy, StampSearch};
@@ -30,6 +31,7 @@ use crate::memory::MemoryStore;
 use crate::profile::Profile;
 use crate::publisher::Due;
 use crate::storage::ContactState;
+use crate::talking::acquaintance::Standing;
 use crate::verify::Verifier;
 use crate::wish::Tag;
 
@@ -51,6 +53,11 @@ pub(super) fn network() -> NetworkName {
 
 /// A request of person `n` to a device that is nobody's here.
 pub(super) fn request_of(n: u8) -> VerifiedRequest {
+    request_and_list_of(n).0
+}
+
+/// The same, and the device list of that person.
+pub(super) fn request_and_list_of(n: u8) -> (VerifiedRequest, VerifiedDeviceList) {
     let mut rng = ChaCha8Rng::seed_from_u64(u64::from(n));
     let mut store = MemoryStore::default();
     let profile = Profile::new(Name::new("Somebody").unwrap());
@@ -73,7 +80,7 @@ pub(super) fn request_of(n: u8) -> VerifiedRequest {
     };
     let to = Destination { device, mailbox, epoch, key: &key };
     let envelope = seal_request(&body, identity.device_secret(), to, &mut rng).unwrap();
-    open_request(&keys, &device, &mailbox, &envelope).unwrap()
+    (open_request(&keys, &device, &mailbox, &envelope).unwrap(), identity.list().clone())
 }
 
 /// The overlay: one holder that keeps everything it can verify.
@@ -136,12 +143,16 @@ pub(super) struct Person {
     pub(super) rng: ChaCha8Rng,
     pub(super) identity: Identity,
     pub(super) name: Name,
+    pub(super) locator: LocatorKey,
     pub(super) read_key: ReadKey,
+    pub(super) clock_confirmed: bool,
     pub(super) network: NetworkName,
     pub(super) meeting: Option<Meeting<Vodozemac>>,
     pub(super) events: Vec<Event>,
     pub(super) said: Vec<(AccountKey, DeviceKey, ContentKind)>,
     pub(super) acquainted: Vec<AccountKey>,
+    /// What the machine of talking believes.
+    pub(super) standings: BTreeMap<AccountKey, Standing>,
     pub(super) replaced: usize,
 }
 
@@ -157,12 +168,15 @@ impl Person {
             rng,
             identity,
             name,
+            locator: LocatorKey::new([9; 32]),
             read_key: ReadKey::new([seed as u8; 32]),
+            clock_confirmed: true,
             network: network(),
             meeting: None,
             events: Vec::new(),
             said: Vec::new(),
             acquainted: Vec::new(),
+            standings: BTreeMap::new(),
             replaced: 0,
         };
         person.publish(directory::account_record(&person.identity), at(0), world);
@@ -185,12 +199,12 @@ impl Person {
         let me = Myself {
             identity: &self.identity,
             name: &self.name,
-            locator: LocatorKey::new([9; 32]),
+            locator: self.locator,
             read_key: &self.read_key,
             network: &self.network,
         };
         let (rng, store) = (&mut self.rng, &mut self.store);
-        let context = &mut Context { now, clock_confirmed: true, rng, store, me };
+        let context = &mut Context { now, clock_confirmed: self.clock_confirmed, rng, store, me };
         act(self.meeting.as_mut(), context)
     }
 
@@ -218,10 +232,22 @@ impl Person {
                         });
                     }
                 }
-                Output::Acquaint(person) => self.acquainted.push(person.account()),
-                Output::Forget(account) => self.acquainted.retain(|known| *known != account),
+                Output::Acquaint(person) => {
+                    self.acquainted.push(person.account());
+                    self.standings.insert(person.account(), person.standing);
+                }
+                Output::Forget(account) => {
+                    self.acquainted.retain(|known| *known != account);
+                    self.standings.remove(&account);
+                }
                 Output::Say { account, device, kind } => self.said.push((account, device, kind)),
-                Output::ReplaceLocator => self.replaced += 1,
+                Output::ReplaceLocator => {
+                    self.replaced += 1;
+                    self.locator = LocatorKey::new([9 + self.replaced as u8; 32]);
+                    self.with_context(now, |meeting, context| {
+                        meeting.unwrap().locator_replaced(context).unwrap();
+                    });
+                }
                 Output::Event(event) => self.events.push(event),
             }
         }
@@ -273,6 +299,10 @@ impl Person {
 
     pub(super) fn account(&self) -> AccountKey {
         self.identity.account()
+    }
+
+    pub(super) fn contact(&self, account: &AccountKey) -> &Contact {
+        self.meeting.as_ref().unwrap().contacts().get(account).unwrap()
     }
 
     pub(super) fn state_of(&self, account: &AccountKey) -> Option<ContactState> {

@@ -28,6 +28,8 @@ const SLOW: Span = Span::from_secs(600);
 const UNTOLD: Span = Span::from_secs(60);
 /// Before the next reading when no holder answered: we have not joined yet.
 const ALONE: Span = Span::from_secs(5);
+/// Between the beginnings of two readings of one mailbox, whatever wants the second.
+const APART: Span = Span::from_secs(1);
 /// Holders that are to tell us: of different address groups, so that one group cannot keep a request from us.
 const TELLERS: usize = 3;
 /// Connections with one peer that are remembered, the newest of them.
@@ -42,6 +44,8 @@ pub const OWN_BINDING: ChannelBinding = [0; limits::CHANNEL_BINDING];
 struct Mailbox {
     owner: MailboxSecret,
     due: Tick,
+    /// When the last reading began.
+    began: Option<Tick>,
     reading: bool,
     /// Something came while we were reading.
     again: bool,
@@ -61,6 +65,7 @@ impl Mailbox {
         Self {
             owner,
             due,
+            began: None,
             reading: false,
             again: false,
             complete: false,
@@ -69,6 +74,11 @@ impl Mailbox {
             unwanted: BTreeSet::new(),
             ends: None,
         }
+    }
+
+    /// Is to be read at a time, or as soon after it as may be.
+    fn read_at(&mut self, at: Tick) {
+        self.due = self.began.map_or(at, |began| at.max(began.after(APART)));
     }
 }
 
@@ -130,8 +140,14 @@ impl Inbox {
     pub(super) fn notified(&mut self, address: &MailboxAddress, now: Tick) -> bool {
         let Some(mailbox) = self.mailboxes.get_mut(address) else { return false };
         mailbox.again = mailbox.reading;
-        mailbox.due = now;
+        mailbox.read_at(mailbox.due.min(now));
         true
+    }
+
+    /// The same, as this peer says: believed only of a holder that was asked to tell us of this mailbox.
+    pub(super) fn notified_by(&mut self, address: &MailboxAddress, from: &NodeKey, now: Tick) -> bool {
+        let tells = self.mailboxes.get(address).is_some_and(|mailbox| mailbox.tellers.contains_key(from));
+        tells && self.notified(address, now)
     }
 
     /// Something has come to our own holder.
@@ -152,6 +168,7 @@ impl Inbox {
         let due = |mailbox: &Mailbox| !mailbox.reading && mailbox.due <= now;
         for (address, mailbox) in self.mailboxes.iter_mut().filter(|(_, mailbox)| due(mailbox)) {
             mailbox.reading = true;
+            mailbox.began = Some(now);
             let key = RecordKey::for_mailbox(address);
             errands.send(Errand::Holders(*address), |tag| Wish::Lookup {
                 tag,
@@ -194,7 +211,7 @@ impl Inbox {
             (_, 0) => UNTOLD,
             _ => SLOW,
         };
-        mailbox.due = now.after(wait.jittered(random));
+        mailbox.read_at(now.after(wait.jittered(random)));
         mailbox.complete |= holders > 0;
         let complete = self.mailboxes.values().all(|mailbox| mailbox.complete);
         if complete {

@@ -31,22 +31,25 @@ pub(super) struct InboxSecrets {
 }
 
 impl InboxSecrets {
-    /// Reads them, or makes them the first time.
+    /// Reads them; writes only where it makes them the first time, since the disk may be full. [`Self::tick`] is due at
+    /// once.
     pub(super) fn load<A: OlmAccount>(
         store: &mut dyn TalkStore,
         clock: WallClock,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, StorageError> {
-        let mut secrets = match store.read_slot(Slot::InboxKeys)? {
-            Some(bytes) => Self::decode(bytes).ok_or(StorageError::Corrupt("inbox keys"))?,
-            None => Self {
-                keys: InboxKeys::new(clock, rng),
-                request: MailboxSecret::from_seed(&Secret::random(rng)),
-                schedule: FallbackSchedule::default(),
-                invites: Vec::new(),
-                fallback: OlmKey::new([0; 32]),
-                changed: true,
-            },
+        if let Some(bytes) = store.read_slot(Slot::InboxKeys)? {
+            let mut secrets = Self::decode(bytes).ok_or(StorageError::Corrupt("inbox keys"))?;
+            secrets.fallback = fallback_of(&load_account::<A>(store)?)?;
+            return Ok(secrets);
+        }
+        let mut secrets = Self {
+            keys: InboxKeys::new(clock, rng),
+            request: MailboxSecret::from_seed(&Secret::random(rng)),
+            schedule: FallbackSchedule::default(),
+            invites: Vec::new(),
+            fallback: OlmKey::new([0; 32]),
+            changed: true,
         };
         secrets.tick::<A>(store, clock, rng)?;
         Ok(secrets)
@@ -87,8 +90,8 @@ impl InboxSecrets {
         store.write_slot(Slot::InboxKeys, &bytes)
     }
 
-    /// Lets time go by: weekly inbox keys, the fallback key, invites that have ended. Writes what has changed; says
-    /// whether the bundle is to be published anew.
+    /// Lets time go by: weekly inbox keys, the fallback key, invites that have ended, unless the clock may be wrong.
+    /// Writes what has changed; says whether the bundle is to be published anew.
     pub(super) fn tick<A: OlmAccount>(
         &mut self,
         store: &mut dyn TalkStore,
@@ -97,7 +100,7 @@ impl InboxSecrets {
     ) -> Result<bool, StorageError> {
         let change = self.keys.handle(InboxEvent::Tick, clock, rng);
         let before = self.invites.len();
-        self.invites.retain(|invite| invite.expires > clock.now);
+        self.invites.retain(|invite| !clock.confirmed || invite.expires > clock.now);
         self.changed |= change.changed || self.invites.len() != before;
         let mut account = load_account::<A>(store)?;
         let rotated = self.schedule.rotate_if_due(&mut account, clock, rng);
@@ -105,7 +108,7 @@ impl InboxSecrets {
             save_account(store, &account)?;
             self.changed = true;
         }
-        self.fallback = account.fallback_keys().current.ok_or(StorageError::Corrupt("olm account"))?;
+        self.fallback = fallback_of(&account)?;
         self.save(store)?;
         Ok(rotated || change.publish.is_some())
     }
@@ -179,6 +182,10 @@ pub(super) fn make_one_time_keys<A: OlmAccount>(
     Ok(keys)
 }
 
+fn fallback_of<A: OlmAccount>(account: &A) -> Result<OlmKey, StorageError> {
+    account.fallback_keys().current.ok_or(StorageError::Corrupt("olm account"))
+}
+
 fn load_account<A: OlmAccount>(store: &dyn TalkStore) -> Result<A, StorageError> {
     let bytes = store.read_slot(Slot::OlmAccount)?.ok_or(StorageError::Corrupt("olm account"))?;
     A::from_pickle(&Zeroizing::new(bytes)).map_err(|_| StorageError::Corrupt("olm account"))
@@ -222,8 +229,32 @@ mod tests {
         let device = DeviceKey::new([3; 32]);
         assert_eq!(again.bundle(device), secrets.bundle(device));
         assert_eq!(again.mailboxes().count(), 2);
-        let later = InboxSecrets::load::<Vodozemac>(&mut store, clock(8), &mut rng).unwrap();
+    }
+
+    #[test]
+    fn a_restart_writes_nothing_and_the_first_tick_makes_up_for_it() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut store = store(&mut rng);
+        let mut secrets = InboxSecrets::load::<Vodozemac>(&mut store, clock(0), &mut rng).unwrap();
+        secrets.add_invite(InviteSecret::new([1; 16]), clock(7).now);
+        secrets.save(&mut store).unwrap();
+        let slots = [Slot::InboxKeys, Slot::OlmAccount];
+        let before = slots.map(|slot| store.read_slot(slot).unwrap());
+        let mut later = InboxSecrets::load::<Vodozemac>(&mut store, clock(8), &mut rng).unwrap();
+        assert_eq!(slots.map(|slot| store.read_slot(slot).unwrap()), before, "the disk may be full");
+        assert!(later.tick::<Vodozemac>(&mut store, clock(8), &mut rng).unwrap(), "a week has begun");
         assert_eq!(later.mailboxes().count(), 1, "the invite has ended");
+    }
+
+    #[test]
+    fn clk_02_a_clock_that_nobody_confirms_ends_no_invite() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut store = store(&mut rng);
+        let mut secrets = InboxSecrets::load::<Vodozemac>(&mut store, clock(0), &mut rng).unwrap();
+        secrets.add_invite(InviteSecret::new([1; 16]), clock(7).now);
+        let wrong = WallClock { confirmed: false, ..clock(800) };
+        secrets.tick::<Vodozemac>(&mut store, wrong, &mut rng).unwrap();
+        assert_eq!(secrets.mailboxes().count(), 2);
     }
 
     #[test]

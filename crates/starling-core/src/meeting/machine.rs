@@ -2,6 +2,7 @@
 
 use core::marker::PhantomData;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use starling_crypto::envelope::open_request;
@@ -18,6 +19,7 @@ use super::errands::{Errand, Errands};
 use super::inbox::{self, Inbox};
 use super::keys::InboxSecrets;
 use super::refresh::Refresh;
+use super::telling::Retelling;
 use super::{Contacts, Context, Outcome, Output, lists};
 use crate::storage::{ContactState, StorageError};
 
@@ -33,6 +35,7 @@ pub struct Meeting<A> {
     pub(super) inbox: Inbox,
     pub(super) secrets: InboxSecrets,
     pub(super) refresh: Refresh,
+    pub(super) retelling: Retelling,
     pub(super) errands: Errands,
     upkeep: Tick,
     olm: PhantomData<fn() -> A>,
@@ -52,8 +55,10 @@ impl<A: OlmAccount> Meeting<A> {
             inbox: Inbox::default(),
             secrets: InboxSecrets::load::<A>(context.store, clock, context.rng)?,
             refresh: Refresh::default(),
+            retelling: Retelling::new(context.now.tick),
             errands: Errands::default(),
-            upkeep: context.now.tick.after(UPKEEP),
+            // Loading writes nothing: what has come to its end meanwhile is looked for by the first tick.
+            upkeep: context.now.tick,
             olm: PhantomData,
         };
         let now = context.now.tick;
@@ -62,7 +67,9 @@ impl<A: OlmAccount> Meeting<A> {
                 meeting.errands.say(Output::Acquaint(person));
             }
             match contact.state {
-                ContactState::Requested => meeting.approaches.begin(contact.account, now),
+                ContactState::Requested if contact.approach.is_some() => {
+                    meeting.approaches.begin(contact.account, now);
+                }
                 ContactState::Accepted => meeting.refresh.soon(contact.account, now, context.rng),
                 _ => {}
             }
@@ -91,6 +98,7 @@ impl<A: OlmAccount> Meeting<A> {
             self.arrivals.next_timeout(),
             self.inbox.next_timeout(),
             self.refresh.next_timeout(),
+            self.retelling.next_timeout(),
             Some(self.upkeep),
         ];
         parts.into_iter().flatten().min()
@@ -112,6 +120,7 @@ impl<A: OlmAccount> Meeting<A> {
         self.inbox.set(self.secrets.mailboxes(), now.tick);
         self.arrivals.tick(now.tick, &mut self.errands);
         self.refresh.tick(now.tick, context.rng, &mut self.errands);
+        self.retell(context)?;
         self.work(context)
     }
 
@@ -151,14 +160,15 @@ impl<A: OlmAccount> Meeting<A> {
         self.inbox.peer_down(peer, now.tick);
     }
 
-    /// A holder says that something has come. `false` if the mailbox is none of ours.
-    pub fn notified(&mut self, address: &MailboxAddress, now: Now) -> bool {
-        let ours = self.inbox.notified(address, now.tick);
+    /// This peer says that something has come: believed only of holders that were asked to tell us of this mailbox.
+    /// `false` if it was not.
+    pub fn notified_by(&mut self, address: &MailboxAddress, from: &NodeKey, now: Now) -> bool {
+        let believed = self.inbox.notified_by(address, from, now.tick);
         self.inbox.tick(now.tick, &mut self.errands);
-        ours
+        believed
     }
 
-    /// Our own holder was asked to keep a record at this key.
+    /// Our own holder keeps a new deposit at this key.
     pub fn kept_here(&mut self, key: &RecordKey, now: Now) {
         self.inbox.kept_here(key, now.tick);
         self.inbox.tick(now.tick, &mut self.errands);
@@ -188,8 +198,11 @@ impl<A: OlmAccount> Meeting<A> {
             }
             Errand::Stamp(account, device) => self.stamped(context, account, device, &outcome)?,
             Errand::Deposit(account, device) => self.deposited(context, account, device, &outcome),
-            Errand::Requester(account) => self.requester_read(context, account, &fetched(outcome).0)?,
-            Errand::Refresh(account) => self.refreshed(context, account, &fetched(outcome).0)?,
+            Errand::Requester(account) => self.requester_read(context, account, fetched(outcome))?,
+            Errand::Refresh(account) => {
+                self.refresh.ended(&account);
+                self.refreshed(context, account, &fetched(outcome).0)?;
+            }
             Errand::Read(mailbox) => {
                 let (records, holders) = fetched(outcome);
                 self.mailbox_read(context, mailbox, &records, holders)?;
@@ -225,11 +238,16 @@ impl<A: OlmAccount> Meeting<A> {
         &mut self,
         context: &mut Context<'_>,
         account: AccountKey,
-        records: &[Record],
+        (records, holders): (Vec<Record>, usize),
     ) -> Result<(), StorageError> {
         let known = self.contacts.get(&account).and_then(|contact| contact.list.as_ref());
-        let Some(list) = lists::newest(&account, known, records) else {
-            self.arrivals.not_found(&account, context.now.tick, context.rng);
+        let list = lists::newest(&account, known, &records);
+        // A list without the device may be an old one, of a holder that was away.
+        let Some(list) = list.filter(|list| self.arrivals.is_active(&account, list)) else {
+            let (answered, now) = (holders > 0, context.now.tick);
+            if let Some(gone) = self.arrivals.not_found(&account, answered, now, context.rng) {
+                self.inbox.delete(context, &mut self.errands, &gone.mailbox, &[gone.record]);
+            }
             return Ok(());
         };
         match self.arrivals.take(&account) {
@@ -265,13 +283,16 @@ impl<A: OlmAccount> Meeting<A> {
     ) -> Result<(), StorageError> {
         let random = context.rng.next_u32();
         let complete = self.inbox.read(&mailbox, holders, context.now.tick, random);
-        let mut worthless = Vec::new();
+        let (mut arrivals, mut worthless) = (Vec::new(), Vec::new());
         for record in inbox::deposits(&mailbox, records) {
             match self.open(context, &mailbox, record) {
-                Some(arrival) => self.arrivals.take_in(arrival, &mut self.errands),
-                None => worthless.push(record.id()),
+                Opened::Request(arrival) => arrivals.push(*arrival),
+                Opened::Untimely if !context.clock_confirmed => {}
+                Opened::Untimely | Opened::Worthless => worthless.push(record.id()),
             }
         }
+        let request_inbox = self.secrets.request_inbox();
+        self.arrivals.take_in(arrivals, &request_inbox, context.now.tick, &mut self.errands);
         if !worthless.is_empty() {
             self.inbox.delete(context, &mut self.errands, &mailbox, &worthless);
         }
@@ -282,15 +303,30 @@ impl<A: OlmAccount> Meeting<A> {
         Ok(())
     }
 
-    fn open(&self, context: &Context<'_>, mailbox: &MailboxAddress, record: &Record) -> Option<Arrival> {
+    fn open(&self, context: &Context<'_>, mailbox: &MailboxAddress, record: &Record) -> Opened {
         let me = context.me.identity;
-        let envelope = Envelope::decode(&record.body().payload).ok()?;
-        let request = open_request(&self.secrets.keys, &me.device(), mailbox, &envelope).ok()?;
-        let timely = arrivals::is_timely(&request, context.now.seconds());
-        let others = request.body().account != me.account();
+        let opened = Envelope::decode(&record.body().payload)
+            .ok()
+            .and_then(|envelope| open_request(&self.secrets.keys, &me.device(), mailbox, &envelope).ok());
+        let Some(request) = opened.filter(|request| request.body().account != me.account()) else {
+            return Opened::Worthless;
+        };
+        if !arrivals::is_timely(&request, context.now.seconds()) {
+            return Opened::Untimely;
+        }
         let bits = record.stamp().map_or(0, |stamp| stamp.bits);
-        (timely && others).then(|| Arrival::new(request, bits, *mailbox, record.id()))
+        Opened::Request(Box::new(Arrival::new(request, bits, *mailbox, record.id())))
     }
+}
+
+/// What a deposit turned out to be.
+enum Opened {
+    /// A request, to be checked.
+    Request(Box<Arrival>),
+    /// A request whose date will not do: or our clock is wrong.
+    Untimely,
+    /// None that is for us.
+    Worthless,
 }
 
 /// Nothing where the fetch could not be done.

@@ -23,6 +23,7 @@ mod keys;
 mod lists;
 mod machine;
 mod refresh;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -110,7 +111,7 @@ pub enum Output {
         /// What.
         kind: ContentKind,
     },
-    /// Somebody was blocked who can read our locator: it is to be replaced, and [`Meeting::locator_replaced`] called.
+    /// Somebody was blocked or removed who can read our locator: it is to be replaced, and [`Meeting::locator_replaced`] called.
     ReplaceLocator,
     /// For the faces.
     Event(Event),

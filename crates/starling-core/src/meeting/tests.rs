@@ -1,13 +1,18 @@
 //! Two people meet over an overlay that is a map.
 
+mod checking;
+mod moving;
+mod telling;
+
 use starling_proto::content::ContentKind;
-use starling_proto::ids::{AccountKey, DeviceKey, MailboxAddress};
+use starling_proto::ids::{AccountKey, DeviceKey, MailboxAddress, NodeKey};
 use starling_proto::time::Span;
 use starling_proto::version::NetworkName;
 
-use super::fixture::{Person, add, at, carry, two};
+use super::fixture::{HOLDER, Person, add, at, carry, two};
 use super::*;
 use crate::storage::ContactState;
+use crate::talking::acquaintance::Standing;
 
 #[test]
 fn two_strangers_become_contacts() {
@@ -119,6 +124,7 @@ fn crossed_requests_are_both_accepted() {
 #[test]
 fn a_network_that_is_away_is_waited_for() {
     let (mut ada, mut bob, mut world) = two();
+    ada.tick(at(0), &mut world);
     world.down = true;
     add(&mut ada, &bob, at(1), &mut world);
     assert!(ada.events.is_empty());
@@ -137,10 +143,15 @@ fn a_holder_that_tells_us_makes_us_read_at_once() {
     bob.tick(at(100), &mut world);
     add(&mut ada, &bob, at(101), &mut world);
     let inbox = bob.meeting.as_ref().unwrap().secrets.request_inbox();
-    bob.act(at(102), &mut world, |meeting, context| assert!(meeting.notified(&inbox, context.now)));
+    bob.act(at(105), &mut world, |meeting, context| {
+        assert!(meeting.notified_by(&inbox, &HOLDER, context.now));
+    });
     assert_eq!(bob.state_of(&ada.account()), Some(ContactState::Incoming));
-    let other = MailboxAddress::new([1; 32]);
-    bob.act(at(103), &mut world, |meeting, context| assert!(!meeting.notified(&other, context.now)));
+    let (other, nobody) = (MailboxAddress::new([1; 32]), NodeKey::new([1; 32]));
+    bob.act(at(106), &mut world, |meeting, context| {
+        assert!(!meeting.notified_by(&other, &HOLDER, context.now));
+        assert!(!meeting.notified_by(&inbox, &nobody, context.now), "it was never asked to");
+    });
 }
 
 #[test]
@@ -170,7 +181,6 @@ fn blocking_a_contact_replaces_the_locator_and_the_others_are_told() {
     let who = eve.account().to_string();
     bob.act(at(1900), &mut world, |meeting, context| meeting.block(context, &who).unwrap());
     assert_eq!((bob.replaced, bob.acquainted.contains(&eve.account())), (1, false));
-    bob.act(at(1901), &mut world, |meeting, context| meeting.locator_replaced(context).unwrap());
     let told: Vec<AccountKey> = bob.said.iter().map(|(account, _, _)| *account).collect();
     assert_eq!(told, [ada.account()]);
 }
@@ -186,17 +196,20 @@ fn nothing_else_of_a_stranger_counts() {
     let (account, device) = (bob.account(), bob.identity.device());
     // To somebody who has not asked.
     let mut eve = Person::new("Eve", 3, &mut world);
+    eve.standings.insert(account, Standing::Accepted);
     eve.act(at(702), &mut world, |meeting, context| {
         meeting.hand_over(context, (account, device), hand_over.clone()).unwrap();
         meeting.declined(context, account).unwrap();
     });
-    assert_eq!(eve.state_of(&account), None);
+    assert_eq!((eve.state_of(&account), eve.standings.get(&account)), (None, None));
     // From a device that is not on the account's list.
     let stranger = DeviceKey::new([5; 32]);
+    ada.standings.insert(account, Standing::Accepted);
     ada.act(at(703), &mut world, |meeting, context| {
         meeting.hand_over(context, (account, stranger), hand_over).unwrap();
     });
     assert_eq!(ada.state_of(&account), Some(ContactState::Requested));
+    assert_eq!(ada.standings.get(&account), Some(&Standing::Requested), "both machines agree");
     ada.act(at(704), &mut world, |meeting, context| meeting.declined(context, account).unwrap());
     assert_eq!(ada.state_of(&account), Some(ContactState::Declined));
     assert_eq!(ada.events.last(), Some(&Event::Declined(account)));

@@ -36,7 +36,7 @@ pub(crate) struct CoreThread<M: Machine, D: Disk, O: Outside> {
     waiting: Waiting,
     room: Room,
     /// Who is connected, so that a rebuilt machine can be told.
-    peers: BTreeMap<NodeKey, PeerUp>,
+    peers: BTreeMap<NodeKey, Vec<PeerUp>>,
     /// Outputs of this batch: they leave after the commit.
     held: Vec<Output>,
     /// Inputs that the shell itself owes the machine.
@@ -138,7 +138,11 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
         Some(match item {
             Item::PeerUp { remote, hello, dialled, _seat } => {
                 let up = PeerUp { remote, hello: hello.clone(), dialled };
-                self.peers.insert(remote.key, up);
+                let connections = self.peers.entry(remote.key).or_default();
+                connections.push(up);
+                if connections.len() > limits::CONNECTIONS_OF_PEER {
+                    connections.remove(0);
+                }
                 Input::PeerUp { remote, hello, dialled }
             }
             Item::PeerDown { key, _seat } => {

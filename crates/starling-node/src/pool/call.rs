@@ -41,7 +41,11 @@ impl<T: Transport> Pool<T> {
                 }
                 Way::Only(binding) => {
                     let link = using.insert(self.bound(to, &binding).ok_or(CallError::Closed)?);
-                    exchange(link.link.connection(), request.kind(), &frame).await
+                    let connection = link.link.connection();
+                    let answer = exchange(connection, request.kind(), &frame).await;
+                    // Whoever asked forgets a connection that is closed: of this one only a stream has ended.
+                    let stands = answer == Err(CallError::Closed) && !connection.is_ended();
+                    if stands { Err(CallError::Malformed) } else { answer }
                 }
             }
         });

@@ -13,7 +13,8 @@ fn device(n: u8) -> DeviceKey {
 }
 
 fn approach() -> Approach {
-    Approach { due: Tick::ZERO, retry: FIRST_RETRY, round: Some(BTreeMap::new()), placed: BTreeMap::new() }
+    let (round, placed) = (Some(BTreeMap::new()), BTreeMap::new());
+    Approach { began: Tick::ZERO, due: Tick::ZERO, retry: FIRST_RETRY, round, placed }
 }
 
 /// Ends a round in which each of `asked` got its request or not; gives the wait.

@@ -50,11 +50,45 @@ fn how_soon_it_is_read_again_depends_on_who_tells_us() {
 fn what_comes_while_we_read_is_read_after_that() {
     let (mut inbox, address) = (inbox(&[1]), owner(1).public());
     inbox.tick(Tick::ZERO, &mut Errands::default());
-    assert!(inbox.notified(&address, secs(1)));
-    inbox.read(&address, 5, secs(2), 0);
-    assert_eq!(inbox.next_timeout(), Some(secs(2)));
+    assert!(inbox.notified(&address, Tick::from_ms(100)));
+    inbox.read(&address, 5, Tick::from_ms(200), 0);
+    assert_eq!(inbox.next_timeout(), Some(Tick::ZERO.after(APART)));
     inbox.kept_here(&RecordKey::for_mailbox(&owner(2).public()), secs(1));
-    assert_eq!(inbox.next_timeout(), Some(secs(2)), "another's mailbox");
+    assert_eq!(inbox.next_timeout(), Some(Tick::ZERO.after(APART)), "another's mailbox");
+}
+
+#[test]
+fn however_often_something_comes_readings_are_apart() {
+    let (mut inbox, mut errands, address) = (inbox(&[1]), Errands::default(), owner(1).public());
+    let (mut readings, end) = (0, secs(60));
+    for step in 0..600 {
+        let now = Tick::ZERO.after(Span::from_ms(100 * step));
+        inbox.notified(&address, now);
+        inbox.tick(now, &mut errands);
+        while errands.poll().is_some() {
+            readings += 1;
+        }
+        inbox.read(&address, 5, now, 0);
+        inbox.notified(&address, now);
+    }
+    assert!(inbox.next_timeout().is_some_and(|due| due <= end.after(APART)));
+    assert_eq!(readings, 2 * 60, "a lookup and a fetch every second");
+}
+
+#[test]
+fn only_a_holder_that_was_asked_to_tell_us_makes_us_read() {
+    let (mut inbox, address) = (inbox(&[1]), owner(1).public());
+    let (teller, other) = (NodeKey::new([3; 32]), NodeKey::new([4; 32]));
+    inbox.tick(Tick::ZERO, &mut Errands::default());
+    inbox.peer_up(teller, [7; 32]);
+    inbox.owned(teller, &address, &Response::Subscribed);
+    inbox.read(&address, 5, secs(1), 0);
+    let due = inbox.next_timeout();
+    assert!(!inbox.notified_by(&address, &other, secs(20)));
+    assert_eq!(inbox.next_timeout(), due);
+    assert!(!inbox.notified_by(&owner(2).public(), &teller, secs(20)), "another's mailbox");
+    assert!(inbox.notified_by(&address, &teller, secs(20)));
+    assert_eq!(inbox.next_timeout(), Some(secs(20)));
 }
 
 #[test]

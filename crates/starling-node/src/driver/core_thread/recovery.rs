@@ -100,7 +100,7 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
         }
         self.machine = machine;
         self.timer_from = None;
-        let peers = self.peers.values();
+        let peers = self.peers.values().flatten();
         self.owed.extend(peers.map(|up| Input::PeerUp {
             remote: up.remote,
             hello: up.hello.clone(),

@@ -1,0 +1,146 @@
+//! Telling devices where we are, again where it found no room, and anew where it has changed.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use starling_crypto::session::OlmAccount;
+use starling_proto::content::{ContentKind, HandOver};
+use starling_proto::ids::{AccountKey, DeviceKey};
+use starling_proto::time::{Span, Tick};
+
+use super::contact::Plan;
+use super::{Context, Meeting, Output, keys};
+use crate::storage::{ContactState, StorageError};
+
+/// One-time keys that each device keeps for a contact's device.
+const RESERVED: usize = 2;
+/// Before what found no room is said again.
+const FIRST_RETRY: Span = Span::from_secs(60);
+/// The longest such wait: one-time keys are made for each try.
+const LONGEST_RETRY: Span = Span::from_hours(1);
+/// Devices that are told again at once.
+const AT_ONCE: usize = 32;
+
+/// When what found no room is said again.
+#[derive(Debug)]
+pub(super) struct Retelling {
+    due: Option<Tick>,
+    wait: Span,
+    failed: bool,
+}
+
+impl Retelling {
+    /// After a start: something may have been left.
+    pub(super) const fn new(now: Tick) -> Self {
+        Self { due: Some(now.after(FIRST_RETRY)), wait: FIRST_RETRY, failed: false }
+    }
+
+    /// When it is due.
+    pub(super) const fn next_timeout(&self) -> Option<Tick> {
+        self.due
+    }
+
+    fn failed(&mut self, now: Tick) {
+        self.failed = true;
+        self.due.get_or_insert(now.after(self.wait));
+    }
+
+    /// A round begins, in which something is said or there is nothing left.
+    fn begin(&mut self, now: Tick, something: bool) {
+        let longer = self.wait.times(2).min(LONGEST_RETRY);
+        self.wait = if core::mem::take(&mut self.failed) { longer } else { FIRST_RETRY };
+        self.due = something.then(|| now.after(self.wait));
+    }
+}
+
+impl<A: OlmAccount> Meeting<A> {
+    /// Tells a device where and how we can be reached.
+    pub(super) fn tell(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        device: DeviceKey,
+    ) -> Result<(), StorageError> {
+        let me = context.me;
+        let hand_over = HandOver {
+            name: me.name.clone(),
+            device_list: me.identity.list().list().clone(),
+            locator: me.locator,
+            read_key: me.read_key.clone(),
+            mailboxes: Vec::new(),
+            one_time_keys: keys::make_one_time_keys::<A>(context.store, RESERVED, context.rng)?,
+        };
+        let kind = ContentKind::HandOver(Box::new(hand_over));
+        self.errands.say(Output::Say { account, device, kind });
+        Ok(())
+    }
+
+    /// What was to be said to a device found no room: it is said again, after a minute, then ever more slowly.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn untold(
+        &mut self,
+        context: &mut Context<'_>,
+        account: &AccountKey,
+        device: &DeviceKey,
+    ) -> Result<(), StorageError> {
+        let Some(mut contact) = self.contacts.get(account).cloned() else { return Ok(()) };
+        let Some(known) = contact.devices.get_mut(device) else { return Ok(()) };
+        known.told = false;
+        self.retelling.failed(context.now.tick);
+        self.contacts.put(context.store, contact)
+    }
+
+    /// Says again what found no room, if it is time.
+    pub(super) fn retell(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let now = context.now.tick;
+        if self.retelling.next_timeout().is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        let untold = self.contacts.iter().flat_map(|contact| {
+            let declined = contact.state == ContactState::Declined;
+            contact.untold().map(move |device| (contact.account, *device, declined))
+        });
+        let untold: Vec<(AccountKey, DeviceKey, bool)> = untold.take(AT_ONCE).collect();
+        self.retelling.begin(now, !untold.is_empty());
+        for (account, device, declined) in untold {
+            let Some(mut contact) = self.contacts.get(&account).cloned() else { continue };
+            contact.devices.entry(device).or_default().told = true;
+            self.contacts.put(context.store, contact)?;
+            if declined {
+                self.errands.say(Output::Say { account, device, kind: ContentKind::Decline });
+            } else {
+                self.tell(context, account, device)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Our locator has been replaced: every accepted contact's device is told the new one, and whoever was asked is asked
+    /// anew, since the request names the old one.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn locator_replaced(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let accounts: Vec<AccountKey> = self.contacts.iter().map(|contact| contact.account).collect();
+        accounts.into_iter().try_for_each(|account| self.moved(context, account))?;
+        self.work(context)
+    }
+
+    fn moved(&mut self, context: &mut Context<'_>, account: AccountKey) -> Result<(), StorageError> {
+        let Some(contact) = self.contacts.get(&account) else { return Ok(()) };
+        if contact.state == ContactState::Accepted {
+            let told = contact.devices.iter().filter(|(_, device)| device.told);
+            let told: Vec<DeviceKey> = told.map(|(device, _)| *device).collect();
+            return told.into_iter().try_for_each(|device| self.tell(context, account, device));
+        }
+        let mut contact = contact.clone();
+        let could_find_us = core::mem::take(&mut contact.can_find_us);
+        let renewed = contact.approach.as_mut().is_some_and(Plan::renew);
+        if renewed && contact.state == ContactState::Requested {
+            self.begin_approach(account, context.now.tick);
+        }
+        if could_find_us || renewed { self.contacts.put(context.store, contact) } else { Ok(()) }
+    }
+}

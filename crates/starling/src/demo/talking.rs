@@ -127,7 +127,7 @@ impl Demo {
         }
         peer.wait_for_messages(friend, deadline, |messages| ends_with(messages, &said)).await?;
         friend.wait_for_contact(&away, deadline, |them| them.presence == Presence::Online).await?;
-        friend.wait_for_state(&last.id, deadline, MessageState::Delivered).await?;
+        friend.wait_for_receipt(&last.id, deadline).await?;
         self.find(peer, &["fond"]).await?;
         Ok(format!(
             "{} leaves, and {} sees it; {WAITING} lines wait; {} comes back at another port ({} to {}), is found again \
@@ -194,14 +194,10 @@ impl DemoPeer {
         self.until("a conversation", deadline, look).await
     }
 
-    /// A message, once it has come so far.
-    async fn wait_for_state(
-        &self,
-        id: &MessageId,
-        deadline: Instant,
-        state: MessageState,
-    ) -> Result<(), Failure> {
-        self.until("a receipt", deadline, async || Ok(self.client()?.trace(id).await?.state >= state)).await
+    /// Waits until the receipt for a message is there.
+    async fn wait_for_receipt(&self, id: &MessageId, deadline: Instant) -> Result<(), Failure> {
+        self.until("a receipt", deadline, async || Ok(has_arrived(self.client()?.trace(id).await?.state)))
+            .await
     }
 }
 
@@ -222,8 +218,12 @@ fn same(one: (&DemoPeer, &DemoPeer), other: (&DemoPeer, &DemoPeer)) -> bool {
 fn spoken(messages: &[Message], said: &[String]) -> bool {
     let ours: Vec<&Message> =
         messages.iter().filter(|message| message.mine && !message.text.starts_with(echo::MARK)).collect();
-    let all_delivered = ours.iter().all(|message| message.state >= MessageState::Delivered);
+    let all_delivered = ours.iter().all(|message| has_arrived(message.state));
     all_delivered && same_texts(messages, said)
+}
+
+const fn has_arrived(state: MessageState) -> bool {
+    matches!(state, MessageState::Delivered | MessageState::Read)
 }
 
 /// Whether the lines and their answers are all there, each answer behind its line.

@@ -25,6 +25,12 @@ fn what_is_told_has_happened() {
 }
 
 #[test]
+fn chn_07_the_smallest_cast_plays_it_too() {
+    let finished = Home::empty().run(["demo", "--peers", "3", "--json"]);
+    assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""), "{finished:?}");
+}
+
+#[test]
 fn a_cast_of_two_is_too_small() {
     let refused = Home::empty().run(["demo", "--peers", "2", "--json"]);
     assert_eq!(refused.code, Some(2));

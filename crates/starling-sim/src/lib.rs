@@ -16,4 +16,7 @@
 pub mod fuzz;
 pub mod network;
 pub mod node;
+pub mod scale;
 mod session;
+pub mod traffic;
+mod verdicts;

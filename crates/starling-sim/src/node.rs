@@ -5,20 +5,23 @@ use std::net::SocketAddr;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
-use starling_core::Core;
 use starling_core::config::Config;
 use starling_core::identity::Identity;
 use starling_core::io::{Input, Job, JobResult, Output};
 use starling_core::memory::MemoryStore;
 use starling_core::profile::Profile;
+use starling_core::{Core, LookupId, Measured};
 use starling_crypto::stamp::StampSearch;
 use starling_overlay::io::ChannelBinding;
-use starling_proto::ids::{AccountKey, NodeKey};
+use starling_overlay::overlay::Overlay;
+use starling_proto::ids::{AccountKey, NodeId, NodeKey};
 use starling_proto::message::Mode;
 use starling_proto::time::{Now, Tick};
 
 use crate::network::NodeIndex;
 use crate::session::InsecureAccount;
+use crate::traffic::Traffic;
+use crate::verdicts::SharedVerifier;
 
 /// Tries of a stamp search in one step; the virtual world does not count its cost.
 const STAMP_TRIES: u32 = 1 << 20;
@@ -51,12 +54,30 @@ pub struct Node {
     spins: u32,
     pub(crate) reachable: bool,
     pub(crate) greeting: (Mode, Vec<SocketAddr>),
-    pub(crate) connections: BTreeMap<NodeIndex, ChannelBinding>,
+    pub(crate) connections: BTreeMap<NodeIndex, Connection>,
+    pub(crate) traffic: Traffic,
+    pub(crate) joined_after: Option<Traffic>,
+    verifier: Option<SharedVerifier>,
+}
+
+/// A connection, as one end sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connection {
+    pub(crate) binding: ChannelBinding,
+    /// When this end may use it: both have greeted by then.
+    pub(crate) stands: Tick,
+    /// When a request or an answer last used it.
+    pub(crate) used: Tick,
 }
 
 impl Node {
     /// Makes an identity on an empty disk and starts the core.
-    pub(crate) fn new(setup: NodeSetup, address: SocketAddr, now: Now, seed: u64) -> Self {
+    pub(crate) fn new(
+        setup: NodeSetup,
+        address: SocketAddr,
+        verifier: Option<SharedVerifier>,
+        (now, seed): (Now, u64),
+    ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut disk = MemoryStore::default();
         let (identity, _) = Identity::create::<InsecureAccount>(&mut disk, &setup.profile, now, &mut rng)
@@ -75,6 +96,9 @@ impl Node {
             spins: 0,
             greeting: (Mode::Client, Vec::new()),
             connections: BTreeMap::new(),
+            traffic: Traffic::default(),
+            joined_after: None,
+            verifier,
         };
         node.load(now);
         node
@@ -117,7 +141,10 @@ impl Node {
 
     fn load(&mut self, now: Now) {
         let core = Core::load(self.setup.config.clone(), now, &mut self.rng, &mut self.disk);
-        self.core = Some(core.expect("the disk holds what the core wrote"));
+        let core = self.core.insert(core.expect("the disk holds what the core wrote"));
+        if let Some(verifier) = &self.verifier {
+            core.set_verifier(Box::new(verifier.clone()));
+        }
     }
 
     /// Hands over one input; false if the node is down.
@@ -125,6 +152,34 @@ impl Node {
         let Some(core) = &mut self.core else { return false };
         core.handle(now, &mut self.rng, &mut self.disk, input).expect("memory does not fail");
         true
+    }
+
+    /// Begins a lookup for whoever measures.
+    pub(crate) fn look_up(&mut self, now: Now, target: NodeId, width: usize) -> LookupId {
+        let core = self.core.as_mut().expect("a node that runs");
+        core.look_up(now, &mut self.rng, &mut self.disk, (target, width)).expect("memory does not fail")
+    }
+
+    pub(crate) fn poll_measured(&mut self) -> Option<(LookupId, Measured)> {
+        self.core.as_mut()?.poll_measured()
+    }
+
+    /// What it has sent and received.
+    #[must_use]
+    pub const fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// What it had sent and received when its first join was done.
+    #[must_use]
+    pub const fn joined_after(&self) -> Option<Traffic> {
+        self.joined_after
+    }
+
+    /// Its overlay, unless it is down.
+    #[must_use]
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.core.as_ref().map(Core::overlay)
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Output> {

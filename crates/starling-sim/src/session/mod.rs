@@ -9,7 +9,7 @@
 //! [`starling_crypto::session`] holds it to that.
 //!
 //! What it gives up: a public key is its own secret, so that whoever sees a session's first message can read it all.
-//! It is private to this crate, and no shipped program depends on this crate.
+//! It is private to this crate, and no node that a program runs is made of this crate's.
 
 mod account;
 mod chain;

@@ -7,6 +7,7 @@ mod doctor;
 mod events;
 mod init;
 mod invite;
+mod lab;
 mod messages;
 mod profile;
 mod run;
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Events(events::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),
+    Lab(lab::Args),
     Completions(completions::Args),
 }
 
@@ -64,6 +66,7 @@ impl Command {
             Self::Events(args) => events::run(args, context),
             Self::Doctor(args) => doctor::run(args, context),
             Self::Demo(args) => demo::run(args, context),
+            Self::Lab(args) => lab::run(args, context),
             Self::Completions(args) => completions::run(args, context),
         }
     }

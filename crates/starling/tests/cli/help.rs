@@ -33,6 +33,8 @@ const COMMANDS: &[&[&str]] = &[
     &["doctor"],
     &["completions"],
     &["demo"],
+    &["lab"],
+    &["lab", "scale"],
 ];
 
 /// The names in the list of commands of a help text.
@@ -46,7 +48,7 @@ fn listed(help: &str) -> Vec<String> {
 #[test]
 fn every_command_is_looked_at() {
     let home = Home::empty();
-    for group in [&[] as &[&str], &["profile"], &["contact"]] {
+    for group in [&[] as &[&str], &["profile"], &["contact"], &["lab"]] {
         let help = home.run([group, &["--help"]].concat());
         let names = listed(&help.out);
         assert!(!names.is_empty(), "{help:?}");

@@ -18,6 +18,7 @@ mod every_json_error;
 mod failures;
 mod help;
 mod init;
+mod lab;
 mod meeting;
 mod network;
 mod one_node_per_home;

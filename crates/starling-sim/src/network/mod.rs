@@ -4,23 +4,30 @@
 //! with a latency of its own for each pair, keeps deadlines and timers, and does jobs. A batch is one input: handled,
 //! committed, and only then its outputs leave, as in `starling-node`.
 
+mod queue;
+mod trace;
+mod wires;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use starling_overlay::io::{CallError, ChannelBinding, InboundId, Remote};
-use starling_proto::addr::Peer;
-use starling_proto::ids::NodeKey;
-use starling_proto::message::{Hello, Request, Response};
-use starling_proto::time::{Now, Span, Tick, UnixMillis};
-use starling_proto::version::ProtocolVersion;
-
 use starling_core::io::{
-    CallId, Command, CommandError, CommandId, CommandOutput, Event, Input, Job, JobId, Output, Way,
+    CallId, Command, CommandError, CommandId, CommandOutput, Event, Input, Job, JobId, Output,
 };
+use starling_core::{LookupId, Measured};
+use starling_overlay::io::{CallError, InboundId};
+use starling_proto::addr::Peer;
+use starling_proto::frame::FrameKind;
+use starling_proto::ids::{NodeId, NodeKey};
+use starling_proto::time::{Now, Span, Tick, UnixMillis};
 
+use self::queue::{Happening, Queue};
+use self::trace::Trace;
 use crate::node::{Node, NodeSetup};
+use crate::traffic::Traffic;
+use crate::verdicts::SharedVerifier;
 
 /// A node's place in [`Network`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,31 +42,20 @@ pub struct World {
     pub latency_min: Span,
     /// One-way latency: the most.
     pub latency_max: Span,
+    /// Whether cores share what they found out about records. It makes large networks affordable and changes nothing
+    /// else: the trace is the same.
+    pub shared_verdicts: bool,
 }
 
 impl Default for World {
     fn default() -> Self {
-        Self { seed: 1, latency_min: Span::from_ms(10), latency_max: Span::from_ms(80) }
+        Self {
+            seed: 1,
+            latency_min: Span::from_ms(10),
+            latency_max: Span::from_ms(80),
+            shared_verdicts: true,
+        }
     }
-}
-
-/// Something on its way.
-#[derive(Debug)]
-enum Happening {
-    Input(NodeIndex, Input),
-    Timer(NodeIndex),
-    /// A request reaches its peer.
-    Arrive {
-        from: NodeIndex,
-        to: NodeIndex,
-        call: CallId,
-        request: Request,
-    },
-    /// Nothing has come back in time.
-    Deadline {
-        from: NodeIndex,
-        call: CallId,
-    },
 }
 
 /// What a node has asked and waits for.
@@ -74,8 +70,7 @@ pub struct Network {
     world: World,
     dice: ChaCha8Rng,
     now: Tick,
-    queue: BTreeMap<(Tick, u64), Happening>,
-    queued: u64,
+    queue: Queue,
     nodes: Vec<Node>,
     by_key: BTreeMap<NodeKey, NodeIndex>,
     calls: BTreeSet<(NodeIndex, CallId)>,
@@ -83,8 +78,10 @@ pub struct Network {
     next_id: u64,
     results: BTreeMap<CommandId, Result<CommandOutput, CommandError>>,
     events: Vec<(Tick, NodeIndex, Event)>,
-    trace: blake3::Hasher,
-    requests: u64,
+    trace: Trace,
+    verifiers: BTreeMap<u8, SharedVerifier>,
+    measured: BTreeMap<(NodeIndex, LookupId), Measured>,
+    by_kind: BTreeMap<FrameKind, u64>,
 }
 
 /// When the virtual world begins, in milliseconds since 1970: 1 January 2026.
@@ -98,8 +95,7 @@ impl Network {
             world,
             dice: ChaCha8Rng::seed_from_u64(world.seed),
             now: Tick::ZERO,
-            queue: BTreeMap::new(),
-            queued: 0,
+            queue: Queue::default(),
             nodes: Vec::new(),
             by_key: BTreeMap::new(),
             calls: BTreeSet::new(),
@@ -107,8 +103,10 @@ impl Network {
             next_id: 0,
             results: BTreeMap::new(),
             events: Vec::new(),
-            trace: blake3::Hasher::new(),
-            requests: 0,
+            trace: Trace::default(),
+            verifiers: BTreeMap::new(),
+            measured: BTreeMap::new(),
+            by_kind: BTreeMap::new(),
         }
     }
 
@@ -124,7 +122,11 @@ impl Network {
     /// If the node cannot be made: a broken simulation must not go on.
     pub fn add(&mut self, setup: NodeSetup) -> NodeIndex {
         let index = NodeIndex(self.nodes.len());
-        let node = Node::new(setup, address_of(index), self.now(), self.dice.next_u64());
+        let policy = setup.config.stamps;
+        let verifier = self.verifiers.entry(policy.bits()).or_insert_with(|| SharedVerifier::new(policy));
+        let verifier = self.world.shared_verdicts.then(|| verifier.clone());
+        let seed = self.dice.next_u64();
+        let node = Node::new(setup, address_of(index), verifier, (self.now(), seed));
         self.by_key.insert(node.key(), index);
         self.nodes.push(node);
         self.after_batch(index);
@@ -163,6 +165,11 @@ impl Network {
         self.results.get(&id)
     }
 
+    /// Takes the outcome of a command.
+    pub fn take_result(&mut self, id: CommandId) -> Option<Result<CommandOutput, CommandError>> {
+        self.results.remove(&id)
+    }
+
     /// Gives a command and runs until its outcome is there.
     ///
     /// # Panics
@@ -177,6 +184,27 @@ impl Network {
         self.results.remove(&id).expect("just seen")
     }
 
+    /// Begins a lookup of the `width` peers closest to `target`; [`Self::found`] has its outcome once it is there.
+    ///
+    /// # Panics
+    /// If the node is down.
+    pub fn look_up(&mut self, index: NodeIndex, target: NodeId, width: usize) -> LookupId {
+        let now = self.now();
+        let id = self.at(index).look_up(now, target, width);
+        self.after_batch(index);
+        id
+    }
+
+    /// Takes the outcome of a lookup.
+    pub fn found(&mut self, index: NodeIndex, lookup: LookupId) -> Option<Measured> {
+        self.measured.remove(&(index, lookup))
+    }
+
+    /// Forgets what the nodes wanted to show so far.
+    pub fn forget_events(&mut self) {
+        self.events.clear();
+    }
+
     /// What the nodes wanted to show.
     #[must_use]
     pub fn events(&self) -> &[(Tick, NodeIndex, Event)] {
@@ -185,14 +213,31 @@ impl Network {
 
     /// Requests that have travelled.
     #[must_use]
-    pub const fn requests(&self) -> u64 {
-        self.requests
+    pub fn requests(&self) -> u64 {
+        self.traffic().requests
+    }
+
+    /// What all nodes have sent and received.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.nodes.iter().map(|node| node.traffic).sum()
+    }
+
+    /// Requests that have travelled, by their kind.
+    #[must_use]
+    pub const fn requests_by_kind(&self) -> &BTreeMap<FrameKind, u64> {
+        &self.by_kind
+    }
+
+    /// The nodes, in the order in which they came.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
+        self.nodes.iter()
     }
 
     /// A hash over everything that has happened, in order. Same seed, same hash.
     #[must_use]
     pub fn trace(&self) -> [u8; 32] {
-        *self.trace.finalize().as_bytes()
+        self.trace.hash()
     }
 
     /// Takes a node off the network without a word; its disk stays.
@@ -226,14 +271,9 @@ impl Network {
             if done(self) {
                 return true;
             }
-            let Some((&(at, _), _)) = self.queue.first_key_value() else { break };
-            if at > end {
-                break;
-            }
-            if let Some(((at, _), happening)) = self.queue.pop_first() {
-                self.now = at;
-                self.happen(happening);
-            }
+            let Some((at, happening)) = self.queue.pop_until(end) else { break };
+            self.now = at;
+            self.happen(happening);
         }
         self.now = end;
         done(self)
@@ -250,6 +290,7 @@ impl Network {
             }
             Happening::Arrive { from, to, call, request } => self.arrive(from, to, call, request),
             Happening::Deadline { from, call } => self.fail(from, call, CallError::TimedOut),
+            Happening::Idle { dialler, other, binding } => self.close_idle(dialler, other, &binding),
         }
     }
 
@@ -263,9 +304,10 @@ impl Network {
 
     fn after_batch(&mut self, index: NodeIndex) {
         while let Some(output) = self.at(index).poll_output() {
-            self.trace.update(&self.now.as_ms().to_be_bytes());
-            self.trace.update(format!("{index:?} {output:?}").as_bytes());
             self.carry_out(index, output);
+        }
+        while let Some((id, measured)) = self.at(index).poll_measured() {
+            self.measured.insert((index, id), measured);
         }
         if let Some(at) = self.at(index).arm_timer() {
             let wait = at.since(self.now);
@@ -281,8 +323,20 @@ impl Network {
                 self.call(index, call, &to, request, way);
             }
             Output::Reply { inbound, response, .. } => self.reply(index, inbound, response),
+            other => self.take_note(index, other),
+        }
+    }
+
+    /// Whatever stays within the node.
+    fn take_note(&mut self, index: NodeIndex, output: Output) {
+        self.trace.output(self.now, index, &output);
+        match output {
             Output::Greet { mode, addresses } => self.at(index).greeting = (mode, addresses),
             Output::Result { id, result } => {
+                if matches!(result, Ok(CommandOutput::Joined { .. })) {
+                    let node = self.at(index);
+                    node.joined_after.get_or_insert(node.traffic);
+                }
                 self.results.insert(id, result);
             }
             Output::Event(event) => self.events.push((self.now, index, event)),
@@ -291,111 +345,13 @@ impl Network {
         }
     }
 
-    fn call(&mut self, from: NodeIndex, call: CallId, to: &Peer, request: Request, way: Way) {
-        let fresh = way == Way::Fresh;
-        let Some(target) = self.reach(from, to, fresh) else { return };
-        let standing = self.node(from).connections.get(&target).copied();
-        if matches!(way, Way::Only(binding) if Some(binding) != standing) {
-            return self.fail_soon(from, call, CallError::Closed);
-        }
-        let mut latency = self.latency(from, target);
-        if standing.is_none() || fresh {
-            self.connect(from, target);
-            // One round trip for the handshake, one for the greeting.
-            latency = latency.times(5);
-        }
-        self.requests = self.requests.saturating_add(1);
-        self.schedule(latency, Happening::Arrive { from, to: target, call, request });
-    }
-
-    /// The node behind `to`, if it is up, has one of the addresses, and takes dials or is connected already.
-    fn reach(&self, from: NodeIndex, to: &Peer, fresh: bool) -> Option<NodeIndex> {
-        let target = *self.by_key.get(&to.key())?;
-        let node = self.node(target);
-        let connected = !fresh && self.node(from).connections.contains_key(&target);
-        let dialable = node.reachable && to.addresses().contains(&node.address());
-        (node.is_up() && target != from && (connected || dialable)).then_some(target)
-    }
-
-    fn connect(&mut self, from: NodeIndex, to: NodeIndex) {
-        let mut binding: ChannelBinding = [0; 32];
-        self.dice.fill_bytes(&mut binding);
-        let latency = self.latency(from, to);
-        for (here, there, dialled, wait) in [(to, from, false, 3), (from, to, true, 4)] {
-            self.at(here).connections.insert(there, binding);
-            let hello = self.hello(there, here);
-            let remote = self.remote(there, binding);
-            let input = Input::PeerUp { remote, hello, dialled };
-            self.schedule(latency.times(wait), Happening::Input(here, input));
-        }
-    }
-
-    fn hello(&self, from: NodeIndex, to: NodeIndex) -> Hello {
-        let (mode, addresses) = self.node(from).greeting.clone();
-        Hello {
-            version: ProtocolVersion::CURRENT,
-            mode,
-            coarse_time_min: self.now().seconds().get() / 60,
-            observed: Some(self.node(to).address()),
-            addresses,
-        }
-    }
-
-    fn remote(&self, of: NodeIndex, binding: ChannelBinding) -> Remote {
-        Remote { key: self.node(of).key(), address: self.node(of).address(), binding }
-    }
-
-    fn arrive(&mut self, from: NodeIndex, to: NodeIndex, call: CallId, request: Request) {
-        let Some(&binding) = self.node(from).connections.get(&to) else {
-            return self.fail(from, call, CallError::Closed);
-        };
-        let inbound = InboundId(self.fresh_id());
-        self.inbound.insert((to, inbound), Waiting { caller: from, call });
-        let remote = self.remote(from, binding);
-        self.hand_over(to, Input::Request { remote, inbound, request });
-    }
-
-    fn reply(&mut self, from: NodeIndex, inbound: InboundId, response: Response) {
-        let Some(waiting) = self.inbound.remove(&(from, inbound)) else {
-            panic!("seed {}: {from:?} replied twice, or to nothing", self.world.seed);
-        };
-        if self.calls.remove(&(waiting.caller, waiting.call)) {
-            let latency = self.latency(from, waiting.caller);
-            let input = Input::Answer { call: waiting.call, answer: Ok(response) };
-            self.schedule(latency, Happening::Input(waiting.caller, input));
-        }
-    }
-
-    fn fail(&mut self, from: NodeIndex, call: CallId, error: CallError) {
-        if self.calls.remove(&(from, call)) {
-            self.hand_over(from, Input::Answer { call, answer: Err(error) });
-        }
-    }
-
-    /// Fails a call with the next batch, since the one that asked is still being carried out.
-    fn fail_soon(&mut self, from: NodeIndex, call: CallId, error: CallError) {
-        if self.calls.remove(&(from, call)) {
-            self.schedule(Span::ZERO, Happening::Input(from, Input::Answer { call, answer: Err(error) }));
-        }
-    }
-
     fn work(&mut self, index: NodeIndex, job: JobId, work: &Job) {
         let result = self.node(index).work(work);
         self.schedule(Span::from_secs(1), Happening::Input(index, Input::JobDone { job, result }));
     }
 
-    /// One-way latency of a pair: the same in every run with the same seed, and in both directions.
-    fn latency(&self, a: NodeIndex, b: NodeIndex) -> Span {
-        let (low, high) = (a.0.min(b.0) as u64, a.0.max(b.0) as u64);
-        let mut pair = ChaCha8Rng::seed_from_u64(self.world.seed ^ low.rotate_left(32) ^ high);
-        let range = self.world.latency_max.as_ms().saturating_sub(self.world.latency_min.as_ms());
-        let extra = pair.next_u64().checked_rem(range.saturating_add(1)).unwrap_or(0);
-        Span::from_ms(self.world.latency_min.as_ms().saturating_add(extra))
-    }
-
     fn schedule(&mut self, wait: Span, happening: Happening) {
-        self.queued = self.queued.saturating_add(1);
-        self.queue.insert((self.now.after(wait), self.queued), happening);
+        self.queue.push(self.now.after(wait), happening);
     }
 
     fn fresh_id(&mut self) -> u64 {

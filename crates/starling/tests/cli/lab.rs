@@ -1,0 +1,115 @@
+//! The laboratory, with networks that take no time.
+
+use std::collections::BTreeSet;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::Home;
+
+/// What differs from run to run.
+const MEASURED: [&str; 4] = ["join_cpu_s", "lookup_cpu_ms", "memory_per_node_bytes", "wall_s"];
+
+/// What scripts rely on.
+const FIELDS: [&str; 14] = [
+    "nodes",
+    "seed",
+    "join_cpu_s",
+    "requests_per_join",
+    "requests_per_lookup",
+    "lookup_cpu_ms",
+    "top1",
+    "topk",
+    "bytes_per_node_hour",
+    "memory_per_node_bytes",
+    "search_recall",
+    "virtual_s",
+    "wall_s",
+    "trace",
+];
+
+fn scale(home: &Home, more: &[&str]) -> Value {
+    let done = home.run([&["lab", "scale", "--nodes", "5,10", "--json"], more].concat());
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    done.json()
+}
+
+/// The document without what is this machine's.
+fn without_measured(mut document: Value) -> Value {
+    for run in document["runs"].as_array_mut().unwrap() {
+        for field in MEASURED {
+            run.as_object_mut().unwrap().remove(field);
+        }
+    }
+    document
+}
+
+#[test]
+fn small_networks_are_measured() {
+    let home = Home::empty();
+    let report = home.beside("report.html", "an older report");
+    let document = scale(&home, &["--html", report.to_str().unwrap()]);
+    for (run, nodes) in document["runs"].as_array().unwrap().iter().zip([5, 10]) {
+        let fields: BTreeSet<&str> = run.as_object().unwrap().keys().map(String::as_str).collect();
+        assert!(FIELDS.iter().all(|field| fields.contains(field)), "{run}");
+        assert_eq!(run["nodes"], nodes);
+        assert_eq!(
+            (&run["top1"], &run["topk"], &run["search_recall"]),
+            (&1.0.into(), &1.0.into(), &1.0.into())
+        );
+        assert_eq!(
+            run["requests_per_lookup"],
+            f64::from(nodes - 1),
+            "in so small a network everybody is asked"
+        );
+        assert_eq!(run["trace"].as_str().unwrap().len(), 64);
+        assert!(run["bytes_per_node_hour"].as_f64().unwrap() > 0.0);
+    }
+    assert!(document["fits"]["requests_per_lookup"]["b"].as_f64().unwrap() > 0.0);
+    let page = std::fs::read_to_string(report).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "the older report is gone");
+    assert!(page.matches("<svg ").count() >= 3 && !page.contains("href"), "nothing from outside");
+    assert!(!home.path().exists(), "no home is needed");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_document() {
+    let home = Home::empty();
+    let of_seed = |seed: &str| without_measured(scale(&home, &["--seed", seed]));
+    let once = of_seed("7");
+    assert_eq!(once, of_seed("7"));
+    assert_ne!(once, of_seed("8"));
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_before_anything_is() {
+    let home = Home::empty();
+    let nowhere = home.path().join("report.html");
+    let nowhere = nowhere.to_str().unwrap();
+    let cases: [(&str, &[&str]); 4] = [
+        ("no_nodes", &["--nodes", "10,0"]),
+        ("too_many_nodes", &["--nodes", "200000"]),
+        ("no_number", &["--nodes", "ten"]),
+        ("unwritable_report", &["--nodes", "1000", "--html", nowhere]),
+    ];
+    for (name, args) in cases {
+        let refused = home.run([&["lab", "scale"], args].concat());
+        assert_eq!((refused.code, refused.out.as_str()), (Some(2), ""), "{name}: {refused:?}");
+        insta::assert_snapshot!(format!("failure_lab_scale_{name}"), refused.seen(&home));
+    }
+}
+
+#[test]
+fn an_interrupt_ends_it_and_leaves_nothing() {
+    let home = Home::empty();
+    let report = home.path().with_file_name("new.html");
+    let running = home.start(["lab", "scale", "--nodes", "20000", "--html", report.to_str().unwrap()]);
+    while !report.exists() {
+        std::thread::yield_now();
+    }
+    running.signal(Signal::INT);
+    let ended = running.finish();
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(ended.err.contains("interrupted"), "{ended:?}");
+    assert!(!report.exists(), "an empty report is no report");
+}

@@ -29,6 +29,8 @@ pub(super) enum Errand {
     Read(MailboxAddress),
     /// A connection with a holder, for what is to be asked on it.
     Connect(NodeKey, MailboxAddress, Operation),
+    /// A ping that keeps a connection with a holder open. What comes of it shows in the connection.
+    Keep,
     /// What its owner asks of a holder.
     Own(NodeKey, MailboxAddress, Operation),
 }

@@ -32,6 +32,9 @@ const ALONE: Span = Span::from_secs(5);
 const APART: Span = Span::from_secs(1);
 /// Holders that are to tell us: of different address groups, so that one group cannot keep a request from us.
 const TELLERS: usize = 3;
+/// How often the holders that tell us are pinged: a connection that is not used is closed after 90 s, the subscription ends
+/// with it, and the mailbox would have to be read anew.
+const KEEP: Span = Span::from_secs(60);
 /// Connections with one peer that are remembered, the newest of them.
 const PER_PEER: usize = 4;
 /// A request to a holder has failed after this long.
@@ -87,6 +90,8 @@ impl Mailbox {
 pub(super) struct Inbox {
     mailboxes: BTreeMap<MailboxAddress, Mailbox>,
     connections: BTreeMap<NodeKey, Vec<ChannelBinding>>,
+    /// When those that tell us are pinged next.
+    keep: Tick,
 }
 
 impl Inbox {
@@ -160,11 +165,37 @@ impl Inbox {
 
     /// When a mailbox is due.
     pub(super) fn next_timeout(&self) -> Option<Tick> {
+        let told = self.mailboxes.values().any(|mailbox| !mailbox.tellers.is_empty());
+        self.next_reading().into_iter().chain(told.then_some(self.keep)).min()
+    }
+
+    fn next_reading(&self) -> Option<Tick> {
         self.mailboxes.values().filter(|mailbox| !mailbox.reading).map(|mailbox| mailbox.due).min()
+    }
+
+    /// Keeps the connections open on which we are told what comes.
+    fn keep_up(&mut self, now: Tick, errands: &mut Errands) {
+        if now < self.keep {
+            return;
+        }
+        self.keep = now.after(KEEP);
+        let tellers = self.mailboxes.values().flat_map(|mailbox| &mailbox.tellers);
+        let tellers: BTreeMap<NodeKey, ChannelBinding> =
+            tellers.map(|(teller, binding)| (*teller, *binding)).collect();
+        for (teller, binding) in tellers {
+            errands.send(Errand::Keep, |tag| Wish::Call {
+                tag,
+                to: Peer::new(teller, []),
+                way: Way::Only(binding),
+                request: Request::Ping,
+                deadline: DEADLINE,
+            });
+        }
     }
 
     /// Begins the readings that are due.
     pub(super) fn tick(&mut self, now: Tick, errands: &mut Errands) {
+        self.keep_up(now, errands);
         let due = |mailbox: &Mailbox| !mailbox.reading && mailbox.due <= now;
         for (address, mailbox) in self.mailboxes.iter_mut().filter(|(_, mailbox)| due(mailbox)) {
             mailbox.reading = true;

@@ -207,7 +207,7 @@ impl<A: OlmAccount> Meeting<A> {
                 let (records, holders) = fetched(outcome);
                 self.mailbox_read(context, mailbox, &records, holders)?;
             }
-            Errand::Holders(_) | Errand::Connect(..) | Errand::Own(..) => {
+            Errand::Holders(_) | Errand::Connect(..) | Errand::Own(..) | Errand::Keep => {
                 self.holder_done(context, errand, outcome);
             }
         }

@@ -21,6 +21,9 @@ const SHIFT: u32 = 20;
 /// Room that is left before a message which is placed behind another, for each place of the chain between the two: for
 /// those that come later.
 const ROOM: u64 = 1 << 12;
+/// Missing messages for which room is left: together a quarter of a second of the conversation, so that a chain that claims
+/// millions of places does not push itself to the end.
+const GAP: u64 = 1 << 16;
 /// The last place in a chain that is believed: beyond, counting would end.
 const LAST: u64 = 1 << 53;
 /// Places that are tried when one is taken.
@@ -176,8 +179,11 @@ fn position(
     let floor = before.map_or(0, |known| known.position.saturating_add(1));
     let comfortable = before.map_or(0, |known| known.position.saturating_add(room(&known, row)));
     let mut position = by_time(row).max(comfortable);
-    if let Some(ceiling) = after.map(|known| known.position).filter(|ceiling| *ceiling <= position) {
-        position = floor.midpoint(ceiling).max(floor);
+    if let Some(after) = after.filter(|known| known.position <= position) {
+        // Close before what follows, with room for what is missing between: halving what is free would end soon.
+        let missing = after.sequence.saturating_sub(row.sequence);
+        let close = after.position.saturating_sub(ROOM.saturating_mul(missing));
+        position = floor.midpoint(after.position).max(close).max(floor);
     }
     free_from(store, &row.conversation, position)
 }
@@ -198,7 +204,7 @@ fn place_until(
 /// [`ROOM`] for each message of the chain that may still come between the two.
 fn room(before: &ChainPlace, row: &MessageRow) -> u64 {
     let between = if before.author == row.author { row.sequence.saturating_sub(before.sequence) } else { 1 };
-    ROOM.saturating_mul(between.clamp(1, limits::MESSAGE_IDS as u64))
+    ROOM.saturating_mul(between.clamp(1, GAP))
 }
 
 /// Milliseconds, then the first bits of the id.
@@ -251,7 +257,7 @@ mod tests {
                 heads: Vec::new(),
             };
             made.push(Content {
-                id: MessageId::new([n as u8 + 1; 16]),
+                id: MessageId::new((n as u128 + 1).to_be_bytes()),
                 sent_at: now(*at).wall,
                 link: Some(link),
                 kind: ContentKind::Text(words(&n.to_string())),
@@ -296,6 +302,29 @@ mod tests {
         hear(&mut store, &chain[2]);
         hear(&mut store, &chain[1]);
         assert_eq!(shown(&store), ["0", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn rpl_04_backwards_and_with_gaps_of_a_thousand() {
+        let in_order: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
+        for at_once in [true, false] {
+            let times: Vec<u64> = (0..1001).map(|n| if at_once { 7 } else { n }).collect();
+            let (mut store, chain) = (MemoryStore::default(), chain(&times));
+            hear(&mut store, &chain[0]);
+            let Taken::New { missing, .. } = hear(&mut store, &chain[1000]) else { panic!("it is new") };
+            let last = 1001 - limits::MESSAGE_IDS as u64..1001;
+            assert_eq!(
+                missing,
+                last.collect::<Vec<_>>(),
+                "the gap is seen, and as much of it asked for as fits"
+            );
+            for content in chain.iter().rev() {
+                hear(&mut store, content);
+            }
+            let shown = store.messages(&ADA.account, None, 2000, None).unwrap();
+            let shown: Vec<String> = shown.into_iter().map(|row| row.text).collect();
+            assert_eq!(shown, in_order, "all at one moment: {at_once}");
+        }
     }
 
     #[test]

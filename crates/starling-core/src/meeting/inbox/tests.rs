@@ -1,6 +1,7 @@
 use starling_crypto::secret::Secret;
 
 use super::*;
+use crate::meeting::Output;
 
 fn owner(n: u8) -> MailboxSecret {
     MailboxSecret::from_seed(&Secret::copy_of(&[n; 32]))
@@ -32,10 +33,10 @@ fn who_tells_us_is_of_different_groups_if_there_are_any() {
 fn how_soon_it_is_read_again_depends_on_who_tells_us() {
     let (mut inbox, address) = (inbox(&[1]), owner(1).public());
     let wait = |inbox: &mut Inbox, holders| {
-        inbox.tick(inbox.next_timeout().unwrap(), &mut Errands::default());
-        assert_eq!(inbox.next_timeout(), None, "it is being read");
+        inbox.tick(inbox.next_reading().unwrap(), &mut Errands::default());
+        assert_eq!(inbox.next_reading(), None, "it is being read");
         inbox.read(&address, holders, Tick::ZERO, u32::MAX / 2);
-        inbox.next_timeout().unwrap().since(Tick::ZERO).as_secs()
+        inbox.next_reading().unwrap().since(Tick::ZERO).as_secs()
     };
     assert!((4..=5).contains(&wait(&mut inbox, 0)));
     assert!((59..=60).contains(&wait(&mut inbox, 3)));
@@ -43,7 +44,7 @@ fn how_soon_it_is_read_again_depends_on_who_tells_us() {
     inbox.owned(NodeKey::new([3; 32]), &address, &Response::Subscribed);
     assert!((599..=600).contains(&wait(&mut inbox, 3)));
     inbox.peer_down(&NodeKey::new([3; 32]), Tick::ZERO);
-    assert_eq!(inbox.next_timeout(), Some(secs(60)));
+    assert_eq!(inbox.next_reading(), Some(secs(60)));
 }
 
 #[test]
@@ -107,4 +108,28 @@ fn a_mailbox_that_is_no_longer_ours_is_soon_forgotten() {
     assert_eq!(inbox.mailboxes.len(), 2, "its holders are being told what can go");
     inbox.set([owner(1)].into_iter(), secs(61));
     assert_eq!(inbox.mailboxes.len(), 1);
+}
+
+#[test]
+fn those_who_tell_us_are_kept_connected_with_a_ping_a_minute() {
+    let (mut inbox, mut errands, address) = (inbox(&[1]), Errands::default(), owner(1).public());
+    inbox.tick(Tick::ZERO, &mut errands);
+    inbox.read(&address, 5, secs(1), 0);
+    inbox.peer_up(NodeKey::new([3; 32]), [7; 32]);
+    inbox.owned(NodeKey::new([3; 32]), &address, &Response::Subscribed);
+    let mut pings = 0;
+    for second in 1..=600 {
+        inbox.tick(secs(second), &mut errands);
+        while let Some(output) = errands.poll() {
+            let ping = |output: &Output| {
+                matches!(
+                    output,
+                    Output::Wish(Wish::Call { way: Way::Only([7, ..]), request: Request::Ping, .. })
+                )
+            };
+            pings += usize::from(ping(&output));
+        }
+    }
+    assert_eq!(pings, 10);
+    assert!(inbox.next_timeout().is_some_and(|due| due > secs(600)), "nothing spins");
 }

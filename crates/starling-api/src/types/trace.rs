@@ -56,6 +56,8 @@ pub struct TraceStep {
 pub enum Step {
     /// Written into the outbox.
     Queued,
+    /// There was no connection with the device when it was written; one is being looked for.
+    NotLinked,
     /// Where the device can be reached was looked for and not found.
     NotLocated,
     /// The device was found and did not answer.
@@ -120,6 +122,7 @@ impl From<view::Step> for Step {
     fn from(step: view::Step) -> Self {
         match step {
             view::Step::Queued => Self::Queued,
+            view::Step::NotLinked => Self::NotLinked,
             view::Step::NotLocated => Self::NotLocated,
             view::Step::NotReached => Self::NotReached,
             view::Step::NotProven => Self::NotProven,

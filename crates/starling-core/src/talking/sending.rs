@@ -69,6 +69,9 @@ impl<A: OlmAccount> Talking<A> {
         for device in devices {
             self.add(context, (*account, device), &content)?;
             trace::note(context.store, context.now, row.id, Step::Queued, Some(device))?;
+            if self.links.up(&device).is_none() {
+                trace::note(context.store, context.now, row.id, Step::NotLinked, Some(device))?;
+            }
         }
         self.settle(context)?;
         Ok(Ok(row))

@@ -22,6 +22,8 @@ const ENDS: usize = 8;
 pub enum Step {
     /// Written into the outbox, in the transaction that wrote the history.
     Queued,
+    /// There was no connection with the device when it was written; one is being looked for.
+    NotLinked,
     /// The device's locator was looked for and not found.
     NotLocated,
     /// The device was found and did not answer.
@@ -56,7 +58,7 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Queued,
         Self::NotLocated,
         Self::NotReached,
@@ -73,6 +75,7 @@ impl Step {
         Self::Received,
         Self::ReceivedAfterGap,
         Self::ReceivedOffChain,
+        Self::NotLinked,
     ];
 
     /// The number that is stored.
@@ -95,6 +98,7 @@ impl Step {
             Self::Received => 14,
             Self::ReceivedAfterGap => 15,
             Self::ReceivedOffChain => 16,
+            Self::NotLinked => 17,
         }
     }
 
@@ -114,6 +118,7 @@ impl Step {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Queued => "written down, waiting to be sent",
+            Self::NotLinked => "the other device is not connected; it is being looked for",
             Self::NotLocated => {
                 "the other device says nowhere where it can be reached; it may never have been online"
             }

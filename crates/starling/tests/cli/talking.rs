@@ -68,6 +68,8 @@ fn whoever_is_away_gets_it_later_and_the_trace_says_why() {
     assert!(late.err.contains(&format!("`starling trace {id}`")), "{late:?}");
 
     // Who keeps the record of where he was may have gone as well: there are but two.
+    let at_once = ada.json(["trace", id]);
+    assert!(["not_linked", "sent"].contains(&steps_of(&at_once)[1]), "{at_once}");
     let hindered = ["not_located", "not_reached", "interrupted"];
     ada.ask_until(["trace", id], |trace| steps_of(trace).iter().any(|step| hindered.contains(step)));
 

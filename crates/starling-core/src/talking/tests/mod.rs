@@ -196,6 +196,12 @@ fn a_message_to_somebody_who_is_away_says_why_it_waits_and_ends_after_thirty_day
     let mut net = Net::new(9);
     net.away[BOB] = true;
     let id = net.say(ADA, "ada 0");
+    let at_once = trace::steps(&net.sides[ADA].store, &id).unwrap();
+    assert_eq!(
+        at_once.last().unwrap().step,
+        Step::NotLinked,
+        "the cause is known before the first dial has failed"
+    );
     net.run(Span::from_secs(7200));
     let steps = trace::steps(&net.sides[ADA].store, &id).unwrap();
     let why = steps.last().unwrap();

@@ -31,6 +31,9 @@ pub struct LookupConfig {
     pub slow_after: Span,
     /// After this long a request has failed. QUIC repeats its first packet after 1 s; this leaves room for two.
     pub deadline: Span,
+    /// Of the peers that we know ourselves, so many are asked by a lookup wider than a bucket, whoever else is named: those
+    /// who collude name only one another, all of them closer, and one honest peer near the target undoes that.
+    pub entries: usize,
     /// A lookup ends with what it has after this long.
     pub time_budget: Span,
     /// Requests of a lookup beyond three for each peer wanted. 120 in all for 20 peers kept 99 % against invented
@@ -46,7 +49,8 @@ pub struct LookupConfig {
 pub struct RecordsConfig {
     /// Peers closest to a key that hold its records.
     pub replicas: usize,
-    /// Width of the lookup before a store: the second holders are drawn from its outer ranks.
+    /// Width of the lookup before a store: the second holders are drawn from its outer ranks. Of these it asks only those
+    /// that are drawn, for half of the requests.
     pub store_width: usize,
     /// Holders drawn at random from beyond the replicas; an attacker cannot know which.
     pub spread: usize,
@@ -142,6 +146,7 @@ impl Default for LookupConfig {
             parallelism_max: 8,
             slow_after: Span::from_ms(1500),
             deadline: Span::from_ms(3500),
+            entries: 12,
             time_budget: Span::from_secs(20),
             extra_requests: 60,
             dead_per_source: 3,

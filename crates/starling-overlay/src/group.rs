@@ -102,7 +102,7 @@ impl AddressGroup {
 /// How often each prefix occurs in a set of peers.
 #[derive(Debug, Clone, Default)]
 pub struct CapCount {
-    // A set has at most a few dozen prefixes; a scan of packed words is faster than a tree.
+    // In order of the prefixes: a set of eighty has 160 of them, and each is looked for again and again.
     counts: Vec<(Prefix, usize)>,
 }
 
@@ -122,15 +122,47 @@ impl CapCount {
     /// Counts a peer of `group`.
     pub fn add(&mut self, group: &AddressGroup) {
         for cap in group.caps() {
-            match self.counts.iter_mut().find(|row| row.0 == cap.prefix) {
-                Some(row) => row.1 = row.1.saturating_add(1),
-                None => self.counts.push((cap.prefix, 1)),
+            match self.place(cap.prefix) {
+                Ok(at) => {
+                    if let Some(row) = self.counts.get_mut(at) {
+                        row.1 = row.1.saturating_add(1);
+                    }
+                }
+                Err(at) => self.counts.insert(at, (cap.prefix, 1)),
             }
         }
     }
 
+    /// Takes back that a peer of `group` was counted.
+    pub fn remove(&mut self, group: &AddressGroup) {
+        for cap in group.caps() {
+            let row = self.place(cap.prefix).ok().and_then(|at| self.counts.get_mut(at));
+            if let Some(row) = row {
+                row.1 = row.1.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Whether the peers that were counted are more than some cap of `group` allows.
+    #[must_use]
+    pub fn is_exceeded(&self, group: &AddressGroup) -> bool {
+        group.caps().any(|cap| self.of(cap.prefix) > cap.limit)
+    }
+
     fn of(&self, prefix: Prefix) -> usize {
-        self.counts.iter().find(|row| row.0 == prefix).map_or(0, |row| row.1)
+        self.place(prefix).ok().and_then(|at| self.counts.get(at)).map_or(0, |row| row.1)
+    }
+
+    fn place(&self, prefix: Prefix) -> Result<usize, usize> {
+        self.counts.binary_search_by_key(&prefix, |row| row.0)
+    }
+}
+
+impl FromIterator<AddressGroup> for CapCount {
+    fn from_iter<I: IntoIterator<Item = AddressGroup>>(groups: I) -> Self {
+        let mut count = Self::new();
+        groups.into_iter().for_each(|group| count.add(&group));
+        count
     }
 }
 
@@ -221,6 +253,13 @@ mod tests {
         }
         assert_eq!(kept, ["8.8.8.1:1", "8.8.8.2:1", "8.8.9.1:1", "8.8.10.1:1"]);
         assert!(set.has_room(&group("8.8.8.3:1"), 2), "twice the caps have room again");
+        assert!(!set.is_exceeded(&group("8.8.8.3:1")));
+        set.add(&group("8.8.8.3:1"));
+        assert!(set.is_exceeded(&group("8.8.8.1:1")) && !set.is_exceeded(&group("8.9.8.1:1")));
+        for text in ["8.8.8.3:1", "8.8.8.2:1"] {
+            set.remove(&group(text));
+        }
+        assert!(set.has_room(&group("8.8.8.9:1"), 1), "one of its street and three of the town are left");
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub enum Command {
     Lookup {
         /// The place.
         target: NodeId,
-        /// How many.
+        /// How many; up to 80 come back from a place where identities were made, or peers are kept from us.
         width: usize,
     },
     /// Place a record.

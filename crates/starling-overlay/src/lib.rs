@@ -70,6 +70,7 @@ pub mod conformance;
 pub mod group;
 pub mod holder;
 pub mod io;
+mod leading;
 pub mod liars;
 pub mod limiter;
 pub mod lookup;

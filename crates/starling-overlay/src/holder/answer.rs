@@ -94,6 +94,35 @@ impl Holder {
         Ok(Found { records: answer.records, left_out: u32::try_from(left_out).unwrap_or(u32::MAX) })
     }
 
+    /// These deposits of one mailbox, as many as fit into an answer, and how many more of them are here.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub(super) fn take(
+        &mut self,
+        now: Now,
+        store: &dyn RecordStore,
+        key: RecordKey,
+        ids: &[RecordId],
+    ) -> Result<Found, StorageError> {
+        let mut answer = Answer::new(FrameKind::Records, proto_limits::ANSWER_RECORDS, 0);
+        let mut left_out: u32 = 0;
+        for id in ids.iter().take(proto_limits::RECORD_IDS) {
+            let entry = self.index.get(id).filter(|entry| {
+                let held = &entry.held;
+                held.key == key && held.kind == RecordKind::Deposit && !self.clock.is_over(now, entry.life())
+            });
+            let Some(size) = entry.map(|entry| entry.held.size) else { continue };
+            if !answer.has_room(size) {
+                left_out = left_out.saturating_add(1);
+            } else if let Some(record) = self.read(store, id)? {
+                answer.push(record, size);
+            }
+        }
+        work::add(&mut self.work.rows, ids.len());
+        Ok(Found { records: answer.records, left_out })
+    }
+
     /// The directory entries under a key that match the most words. Among equals every group of addresses has its
     /// first entry before any has its second, in random order: one source cannot fill the answer. Of a very full key
     /// [`limits::QUERY_SCAN`] random entries are read, and what is left out is an estimate.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use starling_proto::ids::{RecordId, RecordKey};
 use starling_proto::record::Record;
-use starling_proto::time::Now;
+use starling_proto::time::{Now, Tick};
 
 use super::index::Place;
 use super::{Holder, limits};
@@ -14,11 +14,24 @@ use crate::storage::{RecordStore, StorageError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HandoverCursor(Place);
 
+/// A record to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandoverRow {
+    /// The record.
+    pub id: RecordId,
+    /// Where it belongs.
+    pub key: RecordKey,
+    /// Bytes that it takes to send.
+    pub size: u32,
+    /// Since when it is held; at the latest since this process began.
+    pub since: Tick,
+}
+
 /// One step of a hand-over.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Handover {
     /// Records to offer.
-    pub records: Vec<RecordId>,
+    pub records: Vec<HandoverRow>,
     /// Where the next step begins; `None` at the end.
     pub next: Option<HandoverCursor>,
 }
@@ -41,7 +54,12 @@ impl Holder {
             }
             step.next = Some(HandoverCursor(*place));
             if !self.clock.is_over(now, entry.life()) && wanted(&place.key) {
-                step.records.push(place.id);
+                step.records.push(HandoverRow {
+                    id: place.id,
+                    key: place.key,
+                    size: entry.held.size,
+                    since: entry.since,
+                });
             }
         }
         step.next = None;

@@ -33,7 +33,7 @@ use starling_proto::record::{Record, RecordKind};
 use starling_proto::time::Now;
 
 pub use answer::{Found, Wanted};
-pub use handover::{Handover, HandoverCursor};
+pub use handover::{Handover, HandoverCursor, HandoverRow};
 pub use sweep::Swept;
 pub use work::Work;
 

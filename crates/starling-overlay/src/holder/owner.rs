@@ -1,11 +1,11 @@
-//! What a mailbox's owner may do here: list, delete, subscribe.
+//! What a mailbox's owner may do here: list, take, delete, subscribe.
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use starling_proto::ids::{NodeKey, RecordId, RecordKey};
 use starling_proto::limits as proto_limits;
-use starling_proto::message::{Operation, OwnerRequest, Refusal, Response};
+use starling_proto::message::{Operation, OwnerRequest, Records, Refusal, Response};
 use starling_proto::record::RecordKind;
 use starling_proto::time::Now;
 
@@ -35,6 +35,11 @@ impl Holder {
         let key = RecordKey::for_mailbox(&body.address);
         match &body.operation {
             Operation::List => Ok(Response::Listed(self.list(now, key))),
+            Operation::Take(ids) => {
+                let found = self.take(now, tools.store, key, ids)?;
+                let (records, left_out) = (found.records, found.left_out);
+                Ok(Response::Records(Records { records, peers: Vec::new(), left_out }))
+            }
             Operation::Delete(ids) => {
                 let group = AddressGroup::of(&remote.address);
                 Ok(Response::Deleted(self.delete(now, tools, (key, group), ids)?))

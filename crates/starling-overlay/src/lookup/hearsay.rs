@@ -47,8 +47,12 @@ impl Hearsay {
         let Some(first) = named.addresses().first() else { return true };
         let known = self.peer.addresses();
         let (firsts, rest) = known.split_at(self.firsts.min(known.len()));
-        let merged = firsts.iter().chain([first]).chain(rest).chain(named.addresses());
         let is_new = !firsts.contains(first);
+        if !is_new && named.addresses().iter().all(|address| known.contains(address)) {
+            self.named_by(source);
+            return true;
+        }
+        let merged = firsts.iter().chain([first]).chain(rest).chain(named.addresses());
         let merged = Peer::new(self.peer.key(), merged.copied());
         let taken = merged.addresses().contains(first);
         self.firsts = self.firsts.saturating_add(usize::from(is_new && taken));

@@ -9,6 +9,7 @@
 
 mod hearsay;
 mod shortlist;
+mod thinning;
 
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -19,7 +20,8 @@ use starling_proto::limits;
 use starling_proto::time::Tick;
 
 use self::hearsay::SourceId;
-use self::shortlist::{Candidate, Shortlist, Standing};
+use self::shortlist::{Candidate, Shortlist, Standing, Window};
+pub use self::thinning::Thinning;
 use crate::config::LookupConfig;
 use crate::group::AddressGroup;
 
@@ -61,6 +63,8 @@ pub enum LookupOutput {
 pub struct Found {
     /// The closest peers that answered, closest first, with the group of the address they answered from.
     pub peers: Vec<(Peer, AddressGroup)>,
+    /// Peers within the width that were only named: a thinned lookup asks some of them.
+    pub named: Vec<(Peer, AddressGroup)>,
     /// Requests it took.
     pub requests: u32,
     /// Whether too few address groups exist for the caps.
@@ -75,11 +79,15 @@ pub struct Lookup {
     target: NodeId,
     me: NodeKey,
     width: usize,
+    thinning: Option<Thinning>,
     config: LookupConfig,
     shortlist: Shortlist,
+    /// Whom to ask, as long as nothing has happened that changes it.
+    window: Option<Window>,
     parallelism: usize,
     requests: u32,
     began: Tick,
+    timeout: Tick,
     ended: bool,
 }
 
@@ -99,8 +107,28 @@ impl Lookup {
         let bound = width.max(limits::K).saturating_mul(CANDIDATES_PER_PLACE);
         let mut shortlist = Shortlist::new(target, bound, config.dead_per_source);
         known.into_iter().for_each(|peer| shortlist.add(peer, SourceId::OURSELVES));
-        let parallelism = config.parallelism_min;
-        Self { target, me, width, config, shortlist, parallelism, requests: 0, began: now, ended: false }
+        let wide = width > limits::K;
+        Self {
+            target,
+            me,
+            width,
+            thinning: None,
+            config,
+            shortlist,
+            window: None,
+            // A wide one has its entries to ask anyway.
+            parallelism: if wide { config.parallelism_max } else { config.parallelism_min },
+            requests: 0,
+            began: now,
+            timeout: now,
+            ended: false,
+        }
+    }
+
+    /// The same, but beyond the closest it asks only a few within its width.
+    #[must_use]
+    pub fn thinned(self, thinning: Thinning) -> Self {
+        Self { thinning: Some(thinning), ..self }
     }
 
     /// The place.
@@ -134,11 +162,13 @@ impl Lookup {
         self.shortlist.raise_bound(self.width.saturating_mul(CANDIDATES_PER_PLACE));
         self.parallelism = self.config.parallelism_max;
         self.began = now;
+        self.window = None;
         self.ended = false;
     }
 
     /// Takes what happened; worth a [`Self::poll`] afterwards.
     pub fn handle(&mut self, input: LookupInput) {
+        self.window = None;
         match input {
             LookupInput::Answered { from, address, serves, peers } => {
                 if self.answered(from, address, serves) && !self.take_in(peers) {
@@ -156,9 +186,27 @@ impl Lookup {
             return None;
         }
         self.mark_slow(now);
-        let window = self.shortlist.window(self.width);
+        let window = self.window.take().unwrap_or_else(|| self.whom_to_ask());
+        let step = self.step(&window, now);
+        if step.is_none() {
+            self.timeout = self.next_slow();
+        }
+        // Whoever is asked stays in the window, unless it was there only for want of others.
+        self.window = Some(window).filter(|window| !window.doubtful);
+        step
+    }
+
+    /// When [`Self::poll`] is worth calling although nothing happened; after a poll that gave nothing.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Tick> {
+        (!self.ended).then_some(self.timeout)
+    }
+
+    fn step(&mut self, window: &Window, now: Tick) -> Option<LookupOutput> {
         let standing = |index: &usize| self.shortlist.get(*index).map(|candidate| candidate.standing);
-        let next = window.members.iter().copied().find(|index| standing(index) == Some(Standing::New));
+        let entries = self.shortlist.own(if self.width > limits::K { self.config.entries } else { 0 });
+        let is_new = |index: &usize| standing(index) == Some(Standing::New);
+        let next = entries.iter().chain(&window.members).copied().find(is_new);
         let waiting = self.under_way();
         let spent = self.requests >= self.budget();
         if now.since(self.began) >= self.config.time_budget {
@@ -167,25 +215,34 @@ impl Lookup {
         if let Some(next) = next.filter(|_| !spent) {
             return (waiting < self.parallelism).then(|| self.ask(next, now)).flatten();
         }
-        let answers_due =
-            window.members.iter().any(|index| matches!(standing(index), Some(Standing::Asked(_))));
+        let due = |index: &usize| matches!(standing(index), Some(Standing::Asked(_)));
+        let answers_due = window.members.iter().chain(&entries).any(due);
         // With fewer than wanted, whoever is slow still matters; with enough, nobody waits for them.
-        let slow_matters = window.members.len() < self.width
+        let slow_matters = window.members.len() < self.wanted()
             && self.shortlist.iter().any(|candidate| candidate.standing == Standing::Slow);
         if answers_due || slow_matters { None } else { Some(self.finish(next.is_some())) }
     }
 
-    /// When [`Self::poll`] is worth calling although nothing happened.
-    #[must_use]
-    pub fn next_timeout(&self) -> Option<Tick> {
-        if self.ended {
-            return None;
+    /// Peers that are to answer.
+    fn wanted(&self) -> usize {
+        self.thinning.map_or(self.width, |thinning| thinning.wanted().min(self.width))
+    }
+
+    fn whom_to_ask(&self) -> Window {
+        let mut window = self.shortlist.window(self.width);
+        if let Some(thinning) = &self.thinning {
+            thinning.thin(&mut window, self.width, |index| self.shortlist.get(index));
         }
+        window
+    }
+
+    fn next_slow(&self) -> Tick {
         let asked = self.shortlist.iter().filter_map(|candidate| match candidate.standing {
             Standing::Asked(at) => Some(at.after(self.config.slow_after)),
             _ => None,
         });
-        asked.chain([self.began.after(self.config.time_budget)]).min()
+        let end = self.began.after(self.config.time_budget);
+        asked.fold(end, Tick::min)
     }
 
     /// Notes an answer; false if none was due.
@@ -244,6 +301,9 @@ impl Lookup {
                 slow.push(index);
             }
         }
+        if !slow.is_empty() {
+            self.window = None;
+        }
         for index in slow {
             self.shortlist.credit(index, false);
             self.shortlist.retry(index);
@@ -261,11 +321,20 @@ impl Lookup {
 
     fn finish(&mut self, cut_short: bool) -> LookupOutput {
         self.ended = true;
-        let window = self.shortlist.answered(self.width);
-        let answered = window.members.iter().filter_map(|index| self.shortlist.get(*index));
-        let peers = answered.filter_map(|candidate| Some((candidate.peer(), candidate.group()?))).collect();
-        let caps_relaxed = window.relaxed;
-        LookupOutput::Done(Found { peers, requests: self.requests, caps_relaxed, cut_short })
+        // A thinned lookup has found whom it wanted to ask: others that answered on the way may be far outside.
+        let window = match &self.thinning {
+            Some(_) => self.whom_to_ask(),
+            None => self.shortlist.answered(self.width),
+        };
+        let of = |index: &usize, standing| {
+            let candidate = self.shortlist.get(*index).filter(|candidate| candidate.standing == standing)?;
+            Some((candidate.peer(), candidate.group()?))
+        };
+        let peers = window.members.iter().filter_map(|index| of(index, Standing::Answered)).collect();
+        let region = self.thinning.map(|_| self.shortlist.window(self.width).members).unwrap_or_default();
+        let named = region.iter().filter_map(|index| of(index, Standing::New)).collect();
+        let caps_relaxed = !window.beyond_caps.is_empty();
+        LookupOutput::Done(Found { peers, named, requests: self.requests, caps_relaxed, cut_short })
     }
 
     fn under_way(&self) -> usize {

@@ -9,6 +9,7 @@ use starling_proto::time::Tick;
 
 use super::hearsay::{Hearsay, SourceId};
 use crate::group::{AddressGroup, CapCount};
+use crate::leading::leading;
 
 /// How often a candidate that is silent is asked once more at addresses that others named meanwhile.
 const RETRIES: u8 = 2;
@@ -34,6 +35,8 @@ pub(super) enum Standing {
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     distance: Distance,
+    /// The first 64 bits of it.
+    leading: u64,
     pub(super) standing: Standing,
     /// Where it is asked.
     said: Hearsay,
@@ -68,8 +71,10 @@ pub(super) struct Shortlist {
 pub(super) struct Window {
     /// Indices of candidates, closest first.
     pub(super) members: Vec<usize>,
-    /// Whether the caps had to give.
-    pub(super) relaxed: bool,
+    /// Those of them for whom the caps had to give, in no order.
+    pub(super) beyond_caps: Vec<usize>,
+    /// Whether some that only doubtful sources named fill up the rest.
+    pub(super) doubtful: bool,
 }
 
 impl Shortlist {
@@ -114,14 +119,18 @@ impl Shortlist {
         if peer.addresses().is_empty() {
             return;
         }
-        let distance = peer.key().node_id().distance(&self.target);
+        let id = peer.key().node_id();
+        let distance = id.distance(&self.target);
         match self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&distance)) {
             Ok(known) => {
                 if let Some(candidate) = self.candidates.get_mut(known) {
                     candidate.named(peer, source);
                 }
             }
-            Err(at) => self.insert(at, Candidate::new(distance, Hearsay::new(peer, source))),
+            Err(at) => {
+                let place = (distance, leading(&id, &self.target));
+                self.insert(at, Candidate::new(place, Hearsay::new(peer, source)));
+            }
         }
     }
 
@@ -134,6 +143,14 @@ impl Shortlist {
             }
         }
         self.candidates.insert(at, candidate);
+    }
+
+    /// The closest of those that we knew ourselves.
+    pub(super) fn own(&self, count: usize) -> Vec<usize> {
+        let own =
+            |candidate: &Candidate| candidate.said.sources().any(|source| source == SourceId::OURSELVES);
+        let places = self.candidates.iter().enumerate().filter(|(_, candidate)| own(candidate));
+        places.map(|(index, _)| index).take(count).collect()
     }
 
     /// Settles the credit of those who named a candidate.
@@ -177,7 +194,7 @@ impl Shortlist {
     }
 
     fn window_of(&self, width: usize, counts: impl Fn(Standing) -> bool) -> Window {
-        let mut window = Window { members: Vec::with_capacity(width), relaxed: false };
+        let mut window = Window { members: Vec::with_capacity(width), ..Window::default() };
         let mut caps = CapCount::new();
         let mut over = Vec::new();
         let mut doubtful = Vec::new();
@@ -199,6 +216,7 @@ impl Shortlist {
         }
         self.relax(&mut window, &mut caps, over, width);
         let room = width.saturating_sub(window.members.len());
+        window.doubtful = room > 0 && !doubtful.is_empty();
         window.members.extend(doubtful.into_iter().take(room));
         window.members.sort_unstable();
         window
@@ -215,7 +233,7 @@ impl Shortlist {
                 let Some(group) = candidate.group_within(caps, factor) else { return true };
                 caps.add(&group);
                 window.members.push(*index);
-                window.relaxed = true;
+                window.beyond_caps.push(*index);
                 false
             });
             factor = factor.saturating_mul(2);
@@ -244,13 +262,18 @@ impl Shortlist {
 }
 
 impl Candidate {
-    const fn new(distance: Distance, said: Hearsay) -> Self {
+    const fn new((distance, leading): (Distance, u64), said: Hearsay) -> Self {
         let standing = Standing::New;
-        Self { distance, standing, said, elsewhere: None, proven: None, calls: 0, retries: 0 }
+        Self { distance, leading, standing, said, elsewhere: None, proven: None, calls: 0, retries: 0 }
     }
 
     pub(super) const fn key(&self) -> NodeKey {
         self.said.peer().key()
+    }
+
+    /// The first 64 bits of its distance.
+    pub(super) const fn leading(&self) -> u64 {
+        self.leading
     }
 
     /// The peer: where it answered from before where it is said to be.

@@ -96,6 +96,26 @@ fn the_closest_are_found_and_no_more_asked_than_needed() {
 }
 
 #[test]
+fn byz_02_a_wide_lookup_asks_whom_it_knows_even_if_closer_ones_are_named() {
+    // The closest hundred of every second peer collude and name only one another; of those we know, one is honest.
+    let world = sorted((1..=1000).map(peer).collect());
+    let gang: Vec<Peer> = world.iter().step_by(2).take(100).cloned().collect();
+    let honest: Vec<Peer> = world.iter().skip(1).step_by(2).cloned().collect();
+    let mut known = vec![honest[400].clone()];
+    known.extend(gang[60..71].iter().cloned());
+    let answer = |p: &Peer| {
+        let turned = gang.iter().any(|member| member.key() == p.key());
+        Some(if turned { gang[..80].to_vec() } else { honest[..80].to_vec() })
+    };
+    let honest_found = |width| {
+        let (found, _) = run(lookup(width, known.clone()), answer);
+        found.peers.iter().filter(|(p, _)| honest.iter().any(|one| one.key() == p.key())).count()
+    };
+    assert_eq!(honest_found(80), 40, "every second one of the eighty closest");
+    assert_eq!(honest_found(20), 0, "a narrow one asks nobody who is farther");
+}
+
+#[test]
 fn a_lookup_in_an_empty_network_ends_at_once() {
     let (found, at) = run(lookup(20, Vec::new()), |_| None);
     assert_eq!((found, at), (Found::default(), Tick::ZERO));

@@ -42,8 +42,9 @@ impl Join {
         self.next.filter(|_| !self.running)
     }
 
-    /// We know nobody any more.
-    pub(super) fn lost(&mut self, now: Tick) {
+    /// We know nobody any more; these were known, the best last.
+    pub(super) fn lost(&mut self, known: Vec<Peer>, now: Tick) {
+        self.add_seeds(known);
         self.next = Some(now);
     }
 

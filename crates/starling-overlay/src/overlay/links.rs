@@ -26,6 +26,10 @@ const GREETING_ON_ITS_WAY: Span = Span::from_secs(10);
 /// within seconds once, when it has just come; then it takes minutes to find out that it cannot be dialled any more.
 const MODE_STANDS: Span = Span::from_secs(10);
 
+/// With fewer contacts than this, cached peers that do not answer are kept all the same: all may be away at once, and
+/// one of them comes back.
+const WAYS_BACK: usize = 8;
+
 /// A connected peer.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -163,8 +167,14 @@ impl Overlay {
     pub(super) fn not_heard(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
         let change = self.table.failed(key, context.now.tick);
         self.changed(context, change)?;
-        // While nobody answers, the cached peers are all there is to try.
-        if !self.table.is_empty() && self.table.get(key).is_none() && self.cached.remove(key) {
+        if self.table.get(key).is_none() { self.forget_cached(context, key) } else { Ok(()) }
+    }
+
+    /// A cached peer has gone. While few others are left it stays on disk: who forgets the last ways back in, and cannot
+    /// be dialled, is alone for ever after a restart.
+    fn forget_cached(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
+        let enough = self.table.len() >= WAYS_BACK || self.cached.len() >= self.config.upkeep.cached_peers;
+        if enough && self.cached.remove(key) {
             context.store.remove_peer(key)?;
         }
         Ok(())
@@ -216,16 +226,17 @@ impl Overlay {
     fn changed(&mut self, context: &mut Context<'_>, change: Change) -> Result<(), StorageError> {
         let now = context.now.tick;
         if let Some(gone) = change.removed {
-            self.repair.left(&gone);
-            if self.cached.remove(&gone) {
-                context.store.remove_peer(&gone)?;
-            }
+            self.repair.left(&gone, now);
+            self.forget_cached(context, &gone)?;
             if self.table.is_empty() {
-                self.join.lost(now);
+                // Those that were met since the start stand on disk at their newest addresses.
+                let mut known = context.store.known_peers()?;
+                known.reverse();
+                self.join.lost(known, now);
             }
         }
         if let Some(new) = change.added {
-            self.repair.came(&new);
+            self.repair.came(&new, now);
             self.reach.knows_servers(now);
             let room = self.cached.len() < self.config.upkeep.cached_peers || self.cached.contains(&new);
             let room = room && !self.holder.is_full();

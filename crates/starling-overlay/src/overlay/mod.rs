@@ -1,8 +1,10 @@
 //! The dispatcher: hands each input to the machine it concerns, and what that machine wants to the shell.
 
 mod answers;
+mod backups;
 mod calls;
 mod clock;
+mod density;
 mod dial_back;
 mod dial_budget;
 mod gathering;

@@ -22,10 +22,17 @@ pub(super) enum Move {
     Left,
 }
 
+/// A move, and when it was noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) step: Move,
+    pub(super) at: Tick,
+}
+
 /// The last move of each peer that has moved.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
-    waiting: BTreeMap<NodeId, Move>,
+    waiting: BTreeMap<NodeId, Moved>,
     /// When such a move was last taken up.
     taken: BTreeMap<(NodeId, Move), Tick>,
 }
@@ -41,22 +48,23 @@ impl Moves {
 
     /// Notes a move; it replaces an earlier one of the same peer. Where there is no room, peers that move all the time
     /// make it.
-    pub(super) fn note(&mut self, id: NodeId, step: Move) {
+    pub(super) fn note(&mut self, id: NodeId, step: Move, at: Tick) {
         if self.waiting.len() >= MOVES && !self.waiting.contains_key(&id) {
-            let resting = |(id, step): &(&NodeId, &Move)| self.taken.contains_key(&(**id, **step));
+            let resting = |(id, moved): &(&NodeId, &Moved)| self.taken.contains_key(&(**id, moved.step));
             let Some(restless) = self.waiting.iter().find(resting).map(|(id, _)| *id) else { return };
             self.waiting.remove(&restless);
         }
-        self.waiting.insert(id, step);
+        self.waiting.insert(id, Moved { step, at });
     }
 
     /// The moves to take up now. Those that were taken up before within [`REST`] stay.
-    pub(super) fn take(&mut self, now: Tick) -> BTreeMap<NodeId, Move> {
+    pub(super) fn take(&mut self, now: Tick) -> BTreeMap<NodeId, Moved> {
         self.taken.retain(|_, at| now.since(*at) < REST);
         let waiting = core::mem::take(&mut self.waiting);
-        let (resting, due) = waiting.into_iter().partition(|entry| self.taken.contains_key(entry));
+        let resting = |(id, moved): &(NodeId, Moved)| self.taken.contains_key(&(*id, moved.step));
+        let (resting, due): (_, BTreeMap<_, _>) = waiting.into_iter().partition(resting);
         self.waiting = resting;
-        due.iter().for_each(|(id, step)| self.remember((*id, *step), now));
+        due.iter().for_each(|(id, moved)| self.remember((*id, moved.step), now));
         due
     }
 
@@ -73,6 +81,10 @@ impl Moves {
 mod tests {
     use super::*;
 
+    fn steps(due: BTreeMap<NodeId, Moved>) -> BTreeMap<NodeId, Move> {
+        due.into_iter().map(|(id, moved)| (id, moved.step)).collect()
+    }
+
     fn id(n: u16) -> NodeId {
         let [a, b] = n.to_be_bytes();
         NodeId::new([[a; 16], [b; 16]].concat().try_into().unwrap())
@@ -86,37 +98,41 @@ mod tests {
     fn a_peer_that_comes_and_goes_takes_one_place_and_one_pass() {
         let mut moves = Moves::default();
         for n in 0..1000 {
-            moves.note(id(666), if n % 2 == 0 { Move::Came } else { Move::Left });
+            moves.note(id(666), if n % 2 == 0 { Move::Came } else { Move::Left }, at(0));
         }
-        moves.note(id(1), Move::Came);
-        assert_eq!(moves.take(at(0)), [(id(1), Move::Came), (id(666), Move::Left)].into());
-        moves.note(id(666), Move::Came);
-        assert_eq!(moves.take(at(20)), [(id(666), Move::Came)].into());
-        moves.note(id(666), Move::Left);
+        moves.note(id(1), Move::Came, at(0));
+        assert_eq!(steps(moves.take(at(0))), [(id(1), Move::Came), (id(666), Move::Left)].into());
+        moves.note(id(666), Move::Came, at(0));
+        assert_eq!(steps(moves.take(at(20))), [(id(666), Move::Came)].into());
+        moves.note(id(666), Move::Left, at(0));
         assert!(moves.take(at(40)).is_empty(), "that was taken up just now");
-        assert_eq!(moves.take(at(600)), [(id(666), Move::Left)].into(), "what it did last is not forgotten");
+        assert_eq!(
+            steps(moves.take(at(600))),
+            [(id(666), Move::Left)].into(),
+            "what it did last is not forgotten"
+        );
     }
 
     #[test]
     fn peers_that_move_all_the_time_make_room_for_others() {
         let mut moves = Moves::default();
-        (0..256).for_each(|n| moves.note(id(n), Move::Came));
+        (0..256).for_each(|n| moves.note(id(n), Move::Came, at(0)));
         assert_eq!(moves.take(at(0)).len(), 256);
-        (0..256).for_each(|n| moves.note(id(n), Move::Came));
-        moves.note(id(1000), Move::Left);
-        assert_eq!(moves.take(at(20)), [(id(1000), Move::Left)].into());
+        (0..256).for_each(|n| moves.note(id(n), Move::Came, at(0)));
+        moves.note(id(1000), Move::Left, at(0));
+        assert_eq!(steps(moves.take(at(20))), [(id(1000), Move::Left)].into());
     }
 
     #[test]
     fn memory_is_bounded() {
         let mut moves = Moves::default();
         for n in 0..5000 {
-            moves.note(id(n), Move::Came);
+            moves.note(id(n), Move::Came, at(0));
             if n % 100 == 0 {
                 moves.take(at(0));
             }
         }
-        (0..5000).for_each(|n| moves.note(id(n), Move::Left));
+        (0..5000).for_each(|n| moves.note(id(n), Move::Left, at(0)));
         assert!(moves.waiting.len() <= MOVES && moves.taken.len() <= RESTING);
     }
 }

@@ -6,13 +6,14 @@ use starling_proto::addr::Peer;
 use starling_proto::ids::{NodeId, RecordKey};
 use starling_proto::limits;
 use starling_proto::message::{Fetch, Mode, Records, Refusal, Request, Response, StoreOutcome};
-use starling_proto::record::Record;
+use starling_proto::record::{Record, RecordKind};
 
 use super::calls::Purpose;
 use super::{Context, Overlay};
 use crate::group::AddressGroup;
 use crate::holder::{Notice, Offer, Wanted};
 use crate::io::{InboundId, Output, Remote};
+use crate::leading::leading;
 use crate::limiter;
 use crate::storage::StorageError;
 use crate::table::Contact;
@@ -68,6 +69,10 @@ impl Overlay {
         let before = self.holder.work();
         let response = match request {
             Request::Store(record) => Response::Stored(self.serve_store(context, group, record)?),
+            // Mail is its owner's to read.
+            Request::Fetch(fetch) if fetch.kind == RecordKind::Deposit => {
+                Response::Refused(Refusal::NotAllowed)
+            }
             Request::Fetch(fetch) => Response::Records(self.serve_fetch(context, remote, &fetch)?),
             Request::Query(query) => {
                 Response::Matches(self.holder.query(context.now, &mut context.tools(), &query)?)
@@ -151,10 +156,4 @@ impl Overlay {
         let radius = reach.saturating_mul(regions).saturating_mul(u128::from(REGION_SLACK));
         u128::from(leading(&self.id, &key.as_node_id())) <= radius
     }
-}
-
-/// The distance of two places, its first 64 bits.
-fn leading(a: &NodeId, b: &NodeId) -> u64 {
-    let first = |id: &NodeId| id.as_bytes().first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-    first(a) ^ first(b)
 }

@@ -14,10 +14,11 @@ use starling_proto::time::Tick;
 use super::calls::{Purpose, Way};
 use super::gathering::Gathering;
 use super::{Context, Overlay};
+use crate::config::RecordsConfig;
 use crate::group::AddressGroup;
 use crate::holder::Offer;
 use crate::io::{Command, OpId, OpResult, Output};
-use crate::lookup::{Found, Lookup, LookupOutput};
+use crate::lookup::{Found, Lookup, LookupOutput, Thinning};
 use crate::storage::StorageError;
 use crate::task::asking::Asking;
 use crate::task::placing::{Placing, PlacingInput, PlacingOutput};
@@ -106,7 +107,12 @@ impl Overlay {
         if known.is_empty() || matches!(kind, TaskKind::Join) {
             known.extend_from_slice(self.join.seeds());
         }
-        let lookup = Lookup::new(self.me, target, width, known, (self.config.lookup, context.now.tick));
+        let mut lookup = Lookup::new(self.me, target, width, known, (self.config.lookup, context.now.tick));
+        if matches!(kind, TaskKind::Store(..)) {
+            let RecordsConfig { replicas, spread, .. } = self.config.records;
+            let salt = context.rng.next_u64();
+            lookup = lookup.thinned(Thinning { closest: replicas, drawn: spread, salt });
+        }
         let id = TaskId(self.upkeep.next_task());
         self.tasks.insert(id, Task { kind, stage: Stage::Looking(Box::new(lookup)) });
         self.drive(context, id)
@@ -129,7 +135,8 @@ impl Overlay {
                     }
                     Some(LookupOutput::Done(found)) => {
                         self.table.looked_up(lookup.target(), context.now.tick);
-                        if widens(&task.kind, lookup, self.config.records.fetch_width_wide) {
+                        let wide = self.config.records.fetch_width_wide;
+                        if lookup.width() < wide && self.widens(&task.kind, lookup.target(), &found) {
                             lookup.widen(self.config.records.fetch_width_wide, context.now.tick);
                             continue;
                         }
@@ -198,6 +205,15 @@ impl Overlay {
         Ok(())
     }
 
+    /// Whether a lookup goes on as a wide one: it fetched nothing, or whom it found cannot be all there are.
+    fn widens(&self, kind: &TaskKind, target: &NodeId, found: &Found) -> bool {
+        match kind {
+            TaskKind::Fetch(_, gathering) => gathering.harvest.is_empty() || self.is_odd(target, found),
+            TaskKind::Find(_) | TaskKind::Query(..) => self.is_odd(target, found),
+            _ => false,
+        }
+    }
+
     /// What follows a lookup.
     fn found(
         &mut self,
@@ -243,12 +259,25 @@ impl Overlay {
             let mine = self.id.distance(&target);
             let closer = |(peer, _): &&(Peer, AddressGroup)| peer.key().node_id().distance(&target) < mine;
             let rank = found.peers.iter().take_while(closer).count();
-            let group = self.observed.announced().first().map(AddressGroup::of);
-            ranked.insert(rank, (Member::Ourselves, group));
-            // One more than a whole region: the farthest is outside.
-            ranked.truncate(self.config.records.store_width);
+            let RecordsConfig { replicas, spread, .. } = self.config.records;
+            // Behind all of a whole set we are outside.
+            if rank < replicas.saturating_add(spread) {
+                let group = self.observed.announced().first().map(AddressGroup::of);
+                ranked.insert(rank, (Member::Ourselves, group));
+            }
         }
-        ReplicaSet::choose(ranked, &self.config.records, context.rng)
+        let mut records = self.config.records;
+        if self.is_crowded(&target, found) {
+            // Most of the closest were made to be there: everybody around is to hold it.
+            records.spread = records.store_width;
+            ranked.extend(found.named.iter().map(|(peer, group)| (Member::Peer(peer.clone()), Some(*group))));
+            return ReplicaSet::choose(ranked, &records, context.rng);
+        }
+        let mut set = ReplicaSet::choose(ranked, &records, context.rng);
+        // Who was only named may be gone: last of those who can stand in.
+        let named = found.named.iter().map(|(peer, group)| (Member::Peer(peer.clone()), Some(*group)));
+        set.spares.extend(named);
+        set
     }
 
     fn place(
@@ -317,9 +346,4 @@ fn request_of(kind: &TaskKind, lookup: &Lookup) -> Request {
         }),
         _ => Request::FindNode(FindNode { target: *lookup.target(), count: lookup.answer_size() }),
     }
-}
-
-/// Whether a fetch that found nothing goes on as a wide one.
-fn widens(kind: &TaskKind, lookup: &Lookup, wide: usize) -> bool {
-    matches!(kind, TaskKind::Fetch(_, gathering) if gathering.harvest.is_empty()) && lookup.width() < wide
 }

@@ -15,6 +15,9 @@ use crate::config::Config;
 use crate::storage::StorageError;
 use crate::table::Table;
 
+/// Who has just come to serve looks around once more after this long: by then those who came at the same moment are
+/// known to somebody.
+const SECOND_LOOK: Span = Span::from_secs(60);
 /// The shortest pause between two liveness pings.
 const PING_PAUSE: Span = Span::from_secs(2);
 /// The pause before a contact that failed is pinged again.
@@ -28,6 +31,8 @@ pub(super) struct Upkeep {
     /// When to look again; nothing while nothing will be due.
     at: Option<Tick>,
     neighbourhood: Option<Tick>,
+    /// Whether the next look around is to be followed by another soon.
+    look_again: bool,
     buckets: VecDeque<usize>,
     ping: Tick,
     sweep: Tick,
@@ -37,7 +42,15 @@ pub(super) struct Upkeep {
 impl Upkeep {
     pub(super) fn new(now: Tick) -> Self {
         let buckets = VecDeque::new();
-        Self { at: Some(now), neighbourhood: None, buckets, ping: now, sweep: now, tasks: 0 }
+        Self {
+            at: Some(now),
+            neighbourhood: None,
+            look_again: false,
+            buckets,
+            ping: now,
+            sweep: now,
+            tasks: 0,
+        }
     }
 
     pub(super) const fn next_timeout(&self) -> Option<Tick> {
@@ -58,9 +71,10 @@ impl Upkeep {
         }
     }
 
-    /// The peers around us are to be looked up now.
+    /// The peers around us are to be looked up now, and once more soon.
     pub(super) const fn look_around(&mut self, now: Tick) {
         self.neighbourhood = Some(now);
+        self.look_again = true;
     }
 }
 
@@ -102,8 +116,9 @@ impl Overlay {
             return Ok(());
         }
         if self.upkeep.neighbourhood.is_some_and(|at| at <= now) {
-            let pause = self.config.upkeep.neighbourhood.jittered(context.random());
-            self.upkeep.neighbourhood = Some(now.after(pause));
+            let again = core::mem::take(&mut self.upkeep.look_again);
+            let pause = if again { SECOND_LOOK } else { self.config.upkeep.neighbourhood };
+            self.upkeep.neighbourhood = Some(now.after(pause.jittered(context.random())));
             return self.begin_lookup(context, TaskKind::Refresh, self.id, limits::K);
         }
         if self.upkeep.buckets.is_empty()

@@ -46,8 +46,8 @@ impl Bucket {
         }
         let moved = self.take(&contact.key());
         let added = Some(contact.key()).filter(|_| moved.is_none());
-        let within = self.has_room_for(&contact, None);
-        if self.entries.len() < config.bucket && (within || caps == Caps::Relaxed) {
+        let room = self.entries.len() < config.bucket;
+        if room && (caps == Caps::Relaxed || self.has_room_for(&contact)) {
             self.push(contact);
             return Change { added, removed: None };
         }
@@ -63,7 +63,7 @@ impl Bucket {
     /// Whether a contact like this would enter as things are.
     pub(super) fn would_take(&self, contact: &Contact, caps: Caps, config: &TableConfig) -> bool {
         let room = self.entries.len() < config.bucket;
-        (room && (caps == Caps::Relaxed || self.has_room_for(contact, None)))
+        (room && (caps == Caps::Relaxed || self.has_room_for(contact)))
             || self.victim(contact, config).is_some()
     }
 
@@ -93,7 +93,7 @@ impl Bucket {
     pub(super) fn remove(&mut self, key: &NodeKey) -> Change {
         self.spares.retain(|spare| spare.key() != *key);
         let Some(old) = self.take(key) else { return Change::default() };
-        let fitting = self.spares.iter().rposition(|spare| self.has_room_for(spare, None));
+        let fitting = self.spares.iter().rposition(|spare| self.has_room_for(spare));
         let spare = fitting.map(|index| self.spares.remove(index));
         let added = spare.as_ref().map(Contact::key);
         if let Some(spare) = spare {
@@ -113,7 +113,8 @@ impl Bucket {
 
     /// Whether some contact is beyond the caps.
     pub(super) fn latest_beyond_caps(&self) -> Option<usize> {
-        (0..self.entries.len()).rev().find(|index| self.is_beyond_caps(*index))
+        let count = self.count();
+        self.entries.iter().rposition(|entry| count.is_exceeded(&entry.group()))
     }
 
     /// Updates a contact that is here under the same address group.
@@ -136,31 +137,27 @@ impl Bucket {
     /// Who has to go for a newcomer: one that does not answer, else the latest of those beyond the caps.
     fn victim(&self, newcomer: &Contact, config: &TableConfig) -> Option<usize> {
         let dead = config.failures.saturating_sub(1).max(1);
-        let fits_without = |index: &usize| {
-            self.entries.get(*index).is_some_and(|old| self.has_room_for(newcomer, Some(old)))
+        let mut count = self.count();
+        let group = newcomer.group();
+        // Nobody has to go beyond the caps for somebody who would be beyond them too.
+        let within = count.has_room(&group, 1);
+        let mut fits_without = |old: &Contact| {
+            count.remove(&old.group());
+            let fits = count.has_room(&group, 1);
+            count.add(&old.group());
+            fits
         };
-        let silent = |index: &usize| self.entries.get(*index).is_some_and(|old| old.failures() >= dead);
-        let indices = 0..self.entries.len();
-        indices.filter(silent).find(fits_without).or_else(|| {
-            // Nobody has to go beyond the caps for somebody who would be beyond them too.
-            let within = self.has_room_for(newcomer, None);
-            self.latest_beyond_caps().filter(|_| within)
-        })
+        let silent = self.entries.iter().position(|old| old.failures() >= dead && fits_without(old));
+        silent.or_else(|| self.latest_beyond_caps().filter(|_| within))
     }
 
-    fn is_beyond_caps(&self, index: usize) -> bool {
-        self.entries.get(index).is_some_and(|entry| !self.has_room_for(entry, Some(entry)))
-    }
-
-    fn has_room_for(&self, contact: &Contact, without: Option<&Contact>) -> bool {
+    fn has_room_for(&self, contact: &Contact) -> bool {
         let group = contact.group();
-        if group.caps().next().is_none() {
-            return true;
-        }
-        let mut count = CapCount::new();
-        let others = self.entries.iter().filter(|entry| without.is_none_or(|out| out.key() != entry.key()));
-        others.for_each(|entry| count.add(&entry.group()));
-        count.has_room(&group, 1)
+        group.caps().next().is_none() || self.count().has_room(&group, 1)
+    }
+
+    fn count(&self) -> CapCount {
+        self.entries.iter().map(Contact::group).collect()
     }
 
     fn push(&mut self, contact: Contact) {

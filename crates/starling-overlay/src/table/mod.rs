@@ -11,13 +11,14 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
-use starling_proto::ids::{NodeId, NodeKey};
+use starling_proto::ids::{Distance, NodeId, NodeKey};
 use starling_proto::time::{Span, Tick};
 
 use self::bucket::{Bucket, Caps};
 pub use self::contact::Contact;
 use crate::config::TableConfig;
 use crate::group::AddressGroup;
+use crate::leading::leading;
 
 /// Nobody has answered for this long: it is rather our own connection that is down than everybody else.
 const OFFLINE_AFTER: Span = Span::from_secs(60);
@@ -250,7 +251,7 @@ impl Table {
             let start = found.len();
             found.extend(stage.iter().flat_map(Bucket::entries).filter(|contact| keep(contact)));
             if let Some(new) = found.get_mut(start..) {
-                new.sort_unstable_by_key(|contact: &&Contact| contact.id().distance(target));
+                new.sort_unstable_by_key(|contact: &&Contact| Nearness::of(contact.id(), target));
             }
             found.truncate(count);
         }
@@ -265,6 +266,16 @@ impl Table {
             self.len = self.len.saturating_sub(1);
         }
         change
+    }
+}
+
+/// Orders like the distance; most often its first word decides.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Nearness(u64, Distance);
+
+impl Nearness {
+    fn of(id: &NodeId, target: &NodeId) -> Self {
+        Self(leading(id, target), id.distance(target))
     }
 }
 

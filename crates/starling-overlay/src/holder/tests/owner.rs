@@ -3,7 +3,7 @@
 use starling_proto::ids::NodeKey;
 use starling_proto::limits as proto_limits;
 use starling_proto::message::StoreOutcome::{HaveNewer, NotServing, Stored};
-use starling_proto::message::{Operation, Refusal, Response};
+use starling_proto::message::{Operation, Records, Refusal, Response};
 
 use crate::holder::Notice;
 use crate::holder::testing::{DAY, Desk, Maker, group, mailbox};
@@ -21,6 +21,29 @@ fn an_owner_lists_and_deletes_its_own_and_nothing_else() {
     let ids = vec![mine.make().id(), yours.make().id(), entry.make().id()];
     assert_eq!(desk.owner(5, 1, Operation::Delete(ids)), Response::Deleted(1));
     assert!(!desk.has(&mine) && desk.has(&yours) && desk.has(&entry));
+}
+
+#[test]
+fn an_owner_takes_what_it_names_and_nothing_of_others() {
+    let mut desk = Desk::new();
+    let (mine, gone, yours) = (Maker::mail(1, 1), Maker::mail(1, 2), Maker::mail(2, 1));
+    desk.put(&mine);
+    desk.put(&yours);
+    let ids = [&yours, &gone, &mine].map(|maker| maker.make().id()).to_vec();
+    let records = Records { records: vec![mine.make()], ..Records::default() };
+    assert_eq!(desk.owner(5, 1, Operation::Take(ids)), Response::Records(records));
+}
+
+#[test]
+fn what_does_not_fit_into_an_answer_is_counted() {
+    let mut desk = Desk::new();
+    let makers: Vec<Maker> = (0..5).map(|n| Maker::mail(1, n).sized(16 * 1024 + n as usize)).collect();
+    let kept: Vec<_> = makers.iter().filter(|maker| desk.put(maker) == Stored).collect();
+    let ids: Vec<_> = kept.iter().map(|maker| maker.make().id()).collect();
+    let Response::Records(found) = desk.owner(5, 1, Operation::Take(ids)) else { panic!("no records") };
+    assert_eq!((found.records.len(), found.left_out as usize), (2, kept.len() - 2));
+    let expected: Vec<_> = kept[..2].iter().map(|maker| maker.make()).collect();
+    assert_eq!(found.records, expected, "those named first");
 }
 
 #[test]

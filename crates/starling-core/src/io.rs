@@ -418,6 +418,8 @@ pub enum Event {
         conversation: AccountKey,
         /// How far.
         state: MessageState,
+        /// How many peers keep it, of a message that is stored.
+        holders: Option<u32>,
     },
     /// The user should know.
     Warning {

@@ -13,8 +13,8 @@ use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, RecordId, R
 use starling_proto::time::UnixSeconds;
 
 use crate::storage::{
-    ChainPlace, ContactRow, ContactStore, MessageRow, MessageState, MessageStatus, MessageStore, OutboxRow,
-    OutboxStore, SeenStore, SessionStore, Slot, SlotStore, StorageError, TraceRow, TraceStore,
+    ChainPlace, ContactRow, ContactStore, Mailed, MessageRow, MessageState, MessageStatus, MessageStore,
+    OutboxRow, OutboxStore, SeenStore, SessionStore, Slot, SlotStore, StorageError, TraceRow, TraceStore,
 };
 use crate::words;
 
@@ -30,6 +30,22 @@ pub struct MemoryStore {
     outbox: BTreeMap<u64, OutboxRow>,
     trace: BTreeMap<MessageId, Vec<TraceRow>>,
     seen: BTreeMap<[u8; 32], UnixSeconds>,
+    writes_left: Option<u64>,
+}
+
+impl MemoryStore {
+    /// After so many more writes every further one fails with [`StorageError::Full`], until this is called again; `None`
+    /// for a disk without end, which is where a store begins. What is removed needs no room.
+    pub const fn set_room(&mut self, writes: Option<u64>) {
+        self.writes_left = writes;
+    }
+
+    fn need_room(&mut self) -> Result<(), StorageError> {
+        if let Some(left) = &mut self.writes_left {
+            *left = left.checked_sub(1).ok_or(StorageError::Full)?;
+        }
+        Ok(())
+    }
 }
 
 impl SlotStore for MemoryStore {
@@ -38,6 +54,7 @@ impl SlotStore for MemoryStore {
     }
 
     fn write_slot(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), StorageError> {
+        self.need_room()?;
         self.slots.insert(slot, bytes.to_vec());
         Ok(())
     }
@@ -53,6 +70,7 @@ impl RecordStore for MemoryStore {
     }
 
     fn write_record(&mut self, held: &HeldRecord, encoded: &Arc<[u8]>) -> Result<(), StorageError> {
+        self.need_room()?;
         self.overlay.write_record(held, encoded)
     }
 
@@ -65,6 +83,7 @@ impl RecordStore for MemoryStore {
     }
 
     fn write_deletion(&mut self, deleted: &DeletedRecord) -> Result<(), StorageError> {
+        self.need_room()?;
         self.overlay.write_deletion(deleted)
     }
 
@@ -79,6 +98,7 @@ impl PeerStore for MemoryStore {
     }
 
     fn write_peer(&mut self, peer: &Peer, at: UnixSeconds) -> Result<(), StorageError> {
+        self.need_room()?;
         self.overlay.write_peer(peer, at)
     }
 
@@ -93,6 +113,7 @@ impl ContactStore for MemoryStore {
     }
 
     fn write_contact(&mut self, row: &ContactRow) -> Result<(), StorageError> {
+        self.need_room()?;
         self.contacts.insert(row.account, row.clone());
         Ok(())
     }
@@ -115,6 +136,7 @@ impl SessionStore for MemoryStore {
         session: &SessionId,
         bytes: &[u8],
     ) -> Result<(), StorageError> {
+        self.need_room()?;
         self.sessions.insert((*device, *session), bytes.to_vec());
         Ok(())
     }
@@ -130,6 +152,7 @@ impl SessionStore for MemoryStore {
     }
 
     fn write_tombstone(&mut self, device: &DeviceKey, tombstone: &Tombstone) -> Result<(), StorageError> {
+        self.need_room()?;
         self.tombstones.insert((*device, tombstone.session), *tombstone);
         Ok(())
     }
@@ -146,6 +169,7 @@ impl MessageStore for MemoryStore {
     }
 
     fn write_message(&mut self, row: &MessageRow) -> Result<(), StorageError> {
+        self.need_room()?;
         self.messages.insert(row.id, row.clone());
         Ok(())
     }
@@ -160,6 +184,7 @@ impl MessageStore for MemoryStore {
     }
 
     fn set_message_state(&mut self, id: &MessageId, state: MessageState) -> Result<(), StorageError> {
+        self.need_room()?;
         if let Some(row) = self.messages.get_mut(id) {
             row.state = state;
         }
@@ -239,7 +264,15 @@ impl OutboxStore for MemoryStore {
     }
 
     fn write_outbox(&mut self, row: &OutboxRow) -> Result<(), StorageError> {
+        self.need_room()?;
         self.outbox.insert(row.number, row.clone());
+        Ok(())
+    }
+
+    fn set_mailed(&mut self, number: u64, mailed: Option<Mailed>) -> Result<(), StorageError> {
+        if let Some(row) = self.outbox.get_mut(&number) {
+            row.mailed = mailed;
+        }
         Ok(())
     }
 
@@ -255,6 +288,7 @@ impl TraceStore for MemoryStore {
     }
 
     fn append_trace(&mut self, row: &TraceRow, most: usize) -> Result<(), StorageError> {
+        self.need_room()?;
         if !self.messages.contains_key(&row.message) {
             return Ok(());
         }
@@ -270,11 +304,28 @@ impl TraceStore for MemoryStore {
 
 impl SeenStore for MemoryStore {
     fn note_seen(&mut self, id: &[u8; 32], until: UnixSeconds) -> Result<bool, StorageError> {
+        self.need_room()?;
         Ok(self.seen.insert(*id, until).is_none())
     }
 
     fn forget_seen(&mut self, now: UnixSeconds) -> Result<(), StorageError> {
         self.seen.retain(|_, until| *until > now);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_takes_nothing_more_and_lets_go() {
+        let mut store = MemoryStore::default();
+        store.set_room(Some(1));
+        store.note_seen(&[1; 32], UnixSeconds::new(1)).unwrap();
+        assert_eq!(store.note_seen(&[2; 32], UnixSeconds::new(1)), Err(StorageError::Full));
+        store.forget_seen(UnixSeconds::new(2)).unwrap();
+        store.set_room(None);
+        assert_eq!(store.note_seen(&[1; 32], UnixSeconds::new(1)), Ok(true));
     }
 }

@@ -374,6 +374,17 @@ pub struct OutboxRow {
     pub queued_at: UnixMillis,
     /// When it is given up.
     pub expires: UnixSeconds,
+    /// Whether it lies at the device's mailbox.
+    pub mailed: Option<Mailed>,
+}
+
+/// That a row lies at a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mailed {
+    /// Since when.
+    pub at: UnixSeconds,
+    /// How many peers said that it is on their disk.
+    pub holders: u32,
 }
 
 /// What has not been confirmed.
@@ -389,6 +400,12 @@ pub trait OutboxStore {
     /// # Errors
     /// [`StorageError`] from beneath.
     fn write_outbox(&mut self, row: &OutboxRow) -> Result<(), StorageError>;
+
+    /// Writes down whether a row lies at the device's mailbox, and nothing else of it.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn set_mailed(&mut self, number: u64, mailed: Option<Mailed>) -> Result<(), StorageError>;
 
     /// Forgets a row.
     ///

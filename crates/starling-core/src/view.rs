@@ -153,6 +153,8 @@ pub struct Message {
     pub received_at: UnixMillis,
     /// How far it has come.
     pub state: MessageState,
+    /// How many peers keep it for a device of the contact, while it waits there.
+    pub holders: Option<u32>,
 }
 
 /// The steps of one message.

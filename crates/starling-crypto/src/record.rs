@@ -80,7 +80,7 @@ pub fn verify_record(
     let body = record.body();
     check_dates(body, now)?;
     let claim = Claim::read(record, now, index)?;
-    let subject = claim.stamp_subject(body);
+    let subject = claim.stamp_subject(record);
     let stamp = subject
         .map(|subject| claimed_stamp(record, stamps.policy()).map(|stamp| (stamp, subject)))
         .transpose()?;
@@ -145,9 +145,10 @@ impl<'a> Claim<'a> {
     }
 
     /// What the record's stamp must be bound to; `None` for those that need none.
-    fn stamp_subject(&self, body: &RecordBody) -> Option<StampSubject> {
+    fn stamp_subject(&self, record: &Record) -> Option<StampSubject> {
+        let body = record.body();
         match self {
-            Self::Request => Some(StampSubject::Inbox(body.key)),
+            Self::Request => Some(StampSubject::Request(record.id())),
             _ => body.kind.needs_stamp().then_some(StampSubject::Publisher(body.publisher)),
         }
     }

@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use starling_proto::ids::{PublisherKey, RecordKey};
+use starling_proto::ids::{PublisherKey, RecordId};
 use starling_proto::record::Stamp;
 use starling_proto::time::Month;
 use starling_proto::version::NetworkName;
@@ -20,8 +20,8 @@ use crate::CryptoError;
 pub enum StampSubject {
     /// Records that strangers keep: all those of one publisher in one month share a stamp.
     Publisher(PublisherKey),
-    /// A contact request: one stamp for each mailbox and month, named by where the mailbox is kept.
-    Inbox(RecordKey),
+    /// A contact request, named by the id of its record: each costs its own work, and says for whom it was done.
+    Request(RecordId),
 }
 
 impl StampSubject {
@@ -29,14 +29,14 @@ impl StampSubject {
     const fn context(&self) -> &'static str {
         match self {
             Self::Publisher(_) => "starling/1/stamp/publisher",
-            Self::Inbox(_) => "starling/1/stamp/inbox",
+            Self::Request(_) => "starling/1/stamp/request",
         }
     }
 
     const fn key(&self) -> &[u8; 32] {
         match self {
             Self::Publisher(key) => key.as_bytes(),
-            Self::Inbox(key) => key.as_bytes(),
+            Self::Request(id) => id.as_bytes(),
         }
     }
 
@@ -365,8 +365,8 @@ mod tests {
         let bound = |changed: &StampSubject, stamp: &Stamp| policy().check(stamp, changed, month());
         let other = StampSubject::Publisher(PublisherKey::new([2; 32]));
         assert_eq!(bound(&other, &stamp()), Err(StampFlaw::NoWork));
-        let inbox = StampSubject::Inbox(RecordKey::new([1; 32]));
-        assert_eq!(bound(&inbox, &stamp()), Err(StampFlaw::NoWork));
+        let request = StampSubject::Request(RecordId::new([1; 32]));
+        assert_eq!(bound(&request, &stamp()), Err(StampFlaw::NoWork));
         let later = Stamp { month: Month::new(691), ..stamp() };
         assert_eq!(bound(&subject(), &later), Err(StampFlaw::NoWork));
         // The same nonce under a promise of more: committed bits make a lucky find worthless.

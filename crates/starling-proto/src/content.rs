@@ -11,7 +11,7 @@ use crate::contact::ReadKey;
 use crate::identity::{DeviceList, Name};
 use crate::ids::{DeviceKey, LocatorKey, MessageId, OlmKey};
 use crate::record::Capability;
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, UnixSeconds};
 use crate::{DecodeError, limits, wire};
 
 /// One thing said, the same in every copy for every device.
@@ -124,11 +124,60 @@ pub struct HandOver {
     pub one_time_keys: Vec<OlmKey>,
 }
 
+/// The four weeks that a mailbox serves, counted from 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MailboxEpoch(u32);
+
+impl MailboxEpoch {
+    /// Seconds in four weeks.
+    const SECONDS: u64 = 28 * 24 * 3600;
+
+    /// The four weeks that hold `at`.
+    #[must_use]
+    pub const fn of(at: UnixSeconds) -> Self {
+        let index = at.get() / Self::SECONDS;
+        // Past the year 300,000,000 all time is one epoch.
+        #[expect(clippy::cast_possible_truncation, reason = "checked against u32::MAX")]
+        Self(if index > u32::MAX as u64 { u32::MAX } else { index as u32 })
+    }
+
+    /// Wraps a number from the wire or the disk.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// The number of the epoch.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The epoch that comes `epochs` later.
+    #[must_use]
+    pub const fn later(self, epochs: u32) -> Self {
+        Self(self.0.saturating_add(epochs))
+    }
+
+    /// The epoch that came `epochs` before; the first at the earliest.
+    #[must_use]
+    pub const fn earlier(self, epochs: u32) -> Self {
+        Self(self.0.saturating_sub(epochs))
+    }
+
+    /// When it begins.
+    #[must_use]
+    pub const fn begin(self) -> UnixSeconds {
+        // At most 2^32 * 2^22.
+        UnixSeconds::new((self.0 as u64).saturating_mul(Self::SECONDS))
+    }
+}
+
 /// Leave to deposit at one mailbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailboxGrant {
     /// Which four weeks it is for.
-    pub epoch: u32,
+    pub epoch: MailboxEpoch,
     /// The owner's leave, unchecked.
     pub capability: Capability,
     /// The seed of the depositor's key, made by the owner for this contact alone.
@@ -137,7 +186,7 @@ pub struct MailboxGrant {
 
 impl fmt::Debug for MailboxGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MailboxGrant(epoch {})", self.epoch)
+        write!(f, "MailboxGrant(epoch {})", self.epoch.get())
     }
 }
 
@@ -304,9 +353,23 @@ impl HandOver {
 }
 
 impl MailboxGrant {
+    /// The bytes that are kept.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.to_wire().encode_to_vec()
+    }
+
+    /// Reads what [`Self::encode`] gave.
+    ///
+    /// # Errors
+    /// [`DecodeError`] saying which field is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::from_wire(&wire::MailboxGrant::decode(bytes).map_err(|_| DecodeError::Malformed("grant"))?)
+    }
+
     fn to_wire(&self) -> wire::MailboxGrant {
         wire::MailboxGrant {
-            epoch: self.epoch,
+            epoch: self.epoch.get(),
             capability: self.capability.encode(),
             depositor_seed: self.depositor_seed.to_vec(),
         }
@@ -314,7 +377,7 @@ impl MailboxGrant {
 
     fn from_wire(grant: &wire::MailboxGrant) -> Result<Self, DecodeError> {
         Ok(Self {
-            epoch: grant.epoch,
+            epoch: MailboxEpoch::new(grant.epoch),
             capability: Capability::decode(&grant.capability)?,
             depositor_seed: exact("depositor seed", &grant.depositor_seed)?,
         })
@@ -408,6 +471,16 @@ mod tests {
         let receipt = content(ContentKind::Receipt { delivered: many, read: Vec::new() });
         assert!(matches!(Content::decode(&receipt.encode()), Err(DecodeError::TooMany { .. })));
         assert!(MessageText::new("x".repeat(limits::TEXT + 1)).is_err() && MessageText::new("").is_err());
+    }
+
+    #[test]
+    fn a_mailbox_serves_four_weeks() {
+        let epoch = MailboxEpoch::of(UnixSeconds::new(1_767_225_600));
+        assert_eq!(epoch, MailboxEpoch::new(730));
+        assert_eq!(MailboxEpoch::of(epoch.begin()), epoch);
+        assert_eq!(MailboxEpoch::of(UnixSeconds::new(epoch.later(1).begin().get() - 1)), epoch);
+        assert_eq!(MailboxEpoch::of(UnixSeconds::new(u64::MAX)), MailboxEpoch::new(u32::MAX));
+        assert_eq!(MailboxEpoch::new(0).earlier(1), MailboxEpoch::new(0));
     }
 
     #[test]

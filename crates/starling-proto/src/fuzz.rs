@@ -4,9 +4,10 @@
 use alloc::vec::Vec;
 
 use crate::DecodeError;
+use crate::content::Content;
 use crate::frame::{FrameHeader, FrameKind};
 use crate::identity::{Bundle, DeviceCert, DeviceList, DirectoryEntry, Envelope, LocatorSecret};
-use crate::message::{Request, Response};
+use crate::message::{Deliver, Request, Response};
 use crate::record::{Capability, Record};
 
 /// Feeds bytes to a decoder.
@@ -28,6 +29,8 @@ pub const TABLE: &[(&str, FuzzFn)] = &[
     ("session", session),
     ("contact", contact),
     ("invite", invite),
+    ("deliver", deliver),
+    ("content", content),
 ];
 
 fn frame(bytes: &[u8]) {
@@ -115,6 +118,8 @@ round_trip!(bundle, Bundle);
 round_trip!(envelope, Envelope);
 round_trip!(directory_entry, DirectoryEntry);
 round_trip!(locator, LocatorSecret);
+round_trip!(deliver, Deliver);
+round_trip!(content, Content);
 
 fn session(bytes: &[u8]) {
     use crate::padding::Buckets;

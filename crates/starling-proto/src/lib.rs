@@ -43,6 +43,7 @@ extern crate alloc;
 pub mod addr;
 pub mod contact;
 pub mod content;
+mod count;
 mod error;
 pub mod frame;
 pub mod fuzz;

@@ -196,6 +196,19 @@ impl Record {
         Ok(Self(Arc::new(Inner { body: RecordBody::decode(&signed)?, signed, signature, stamp, capability })))
     }
 
+    /// The same record with a stamp, which stands outside what is signed.
+    #[must_use]
+    pub fn with_stamp(&self, stamp: Stamp) -> Self {
+        let Inner { body, signed, signature, capability, .. } = &*self.0;
+        Self(Arc::new(Inner {
+            body: body.clone(),
+            signed: signed.clone(),
+            signature: *signature,
+            stamp: Some(stamp),
+            capability: capability.clone(),
+        }))
+    }
+
     /// What was signed, as fields.
     #[must_use]
     pub fn body(&self) -> &RecordBody {

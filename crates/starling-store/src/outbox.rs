@@ -1,7 +1,7 @@
 //! What waits for a device to confirm it.
 
-use rusqlite::{Row, named_params};
-use starling_core::storage::{OutboxRow, OutboxStore, StorageError};
+use rusqlite::{Row, named_params, params};
+use starling_core::storage::{Mailed, OutboxRow, OutboxStore, StorageError};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::time::{UnixMillis, UnixSeconds};
 
@@ -11,12 +11,16 @@ use crate::columns::{Bits, Digest, Ordered};
 const PART: &str = "outbox";
 
 const SELECT_ALL: &str = "
-    SELECT number, account, device, message, queued_at_ms, expires_s, digest, content
+    SELECT number, account, device, message, queued_at_ms, expires_s, digest, content, mailed_s, mailed_holders
     FROM outbox ORDER BY number";
 
 const UPSERT: &str = "
-    INSERT OR REPLACE INTO outbox (number, account, device, message, queued_at_ms, expires_s, digest, content)
-    VALUES (:number, :account, :device, :message, :queued_at_ms, :expires_s, :digest, :content)";
+    INSERT OR REPLACE INTO outbox
+        (number, account, device, message, queued_at_ms, expires_s, digest, content, mailed_s, mailed_holders)
+    VALUES
+        (:number, :account, :device, :message, :queued_at_ms, :expires_s, :digest, :content, :mailed_s, :mailed_holders)";
+
+const SET_MAILED: &str = "UPDATE outbox SET mailed_s = ?2, mailed_holders = ?3 WHERE number = ?1";
 
 const DELETE: &str = "DELETE FROM outbox WHERE number = ?1";
 
@@ -39,7 +43,18 @@ impl OutboxStore for Database {
                 ":expires_s": Bits(row.expires.get()),
                 ":digest": Digest::of(&row.content),
                 ":content": row.content,
+                ":mailed_s": row.mailed.map(|mailed| Bits(mailed.at.get())),
+                ":mailed_holders": row.mailed.map(|mailed| mailed.holders),
             })
+        });
+        written?;
+        Ok(())
+    }
+
+    fn set_mailed(&mut self, number: u64, mailed: Option<Mailed>) -> Result<(), StorageError> {
+        let (at, holders) = (mailed.map(|mailed| Bits(mailed.at.get())), mailed.map(|mailed| mailed.holders));
+        let written = self.write(PART, |connection| {
+            connection.prepare_cached(SET_MAILED)?.execute(params![Ordered(number), at, holders])
         });
         written?;
         Ok(())
@@ -55,6 +70,7 @@ impl OutboxStore for Database {
 
 fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     let digest: Digest = row.get("digest")?;
+    let mailed = row.get::<_, Option<Bits>>("mailed_s")?.zip(row.get("mailed_holders")?);
     Ok(OutboxRow {
         number: row.get::<_, Ordered>("number")?.0,
         account: AccountKey::new(row.get("account")?),
@@ -63,5 +79,6 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         content: digest.checked(row.get_ref("content")?.as_blob()?)?.to_vec(),
         queued_at: UnixMillis::new(row.get::<_, Bits>("queued_at_ms")?.0),
         expires: UnixSeconds::new(row.get::<_, Bits>("expires_s")?.0),
+        mailed: mailed.map(|(at, holders)| Mailed { at: UnixSeconds::new(at.0), holders }),
     })
 }

@@ -7,11 +7,12 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// The schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Every schema there ever was, oldest first. Entries are appended, never edited: databases that went through one carry
 /// its number.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [include_str!("schema/v1.sql")];
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] =
+    [include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
 
 /// In the header of each of our databases: "Strl".
 const APPLICATION_ID: u32 = 0x5374_726c;

@@ -119,6 +119,9 @@ pub enum EventBody {
         conversation: AccountKey,
         /// How far it has come.
         state: MessageState,
+        /// How many peers keep it for the contact, if it is `stored`; absent otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holders: Option<u32>,
     },
     /// The user should know.
     Warning {
@@ -214,8 +217,8 @@ impl From<io::Event> for EventBody {
                 typing: presence.typing,
             },
             io::Event::Message(message) => Self::Message(message.into()),
-            io::Event::MessageState { id, conversation, state } => {
-                Self::MessageState { id, conversation, state: state.into() }
+            io::Event::MessageState { id, conversation, state, holders } => {
+                Self::MessageState { id, conversation, state: state.into(), holders }
             }
             io::Event::Warning { code, message } => Self::Warning { code: code.into(), message },
             // The reader learns that something happened, whatever it is.

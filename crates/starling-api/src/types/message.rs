@@ -36,6 +36,9 @@ pub struct SendReply {
     pub conversation: AccountKey,
     /// How far it has come.
     pub state: MessageState,
+    /// How many peers keep it for the contact, while it waits there; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<u32>,
 }
 
 /// Read a conversation. The messages of others that are shown count as read.
@@ -92,6 +95,9 @@ pub struct Message {
     pub received_at: Time,
     /// How far it has come.
     pub state: MessageState,
+    /// How many peers keep it for the contact, while it waits there; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<u32>,
 }
 
 /// How far a message has come, in order; `failed` apart.
@@ -187,13 +193,14 @@ impl From<view::Message> for Message {
             sent_at: view.sent_at.into(),
             received_at: view.received_at.into(),
             state: view.state.into(),
+            holders: view.holders,
         }
     }
 }
 
 impl From<view::Message> for SendReply {
     fn from(view: view::Message) -> Self {
-        Self { id: view.id, conversation: view.conversation, state: view.state.into() }
+        Self { id: view.id, conversation: view.conversation, state: view.state.into(), holders: view.holders }
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Trace {
     pub sent_at: Time,
     /// How far it has come.
     pub state: MessageState,
+    /// How many peers keep it for the contact, while it waits there; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holders: Option<u32>,
     /// What happened to it, oldest first.
     pub steps: Vec<TraceStep>,
 }
@@ -88,6 +91,14 @@ pub enum Step {
     ReceivedAfterGap,
     /// Received; it does not name the message that we have before it.
     ReceivedOffChain,
+    /// As many peers as said keep it, sealed, for the device.
+    Stored,
+    /// No peer would keep it for the device.
+    NotStored,
+    /// The device's mailbox holds as much of ours as it may.
+    MailboxFull,
+    /// The device has not said yet where mail for it can be left.
+    NoMailbox,
     /// A step that this version has no name for.
     #[serde(other)]
     Other,
@@ -101,6 +112,7 @@ impl From<view::Trace> for Trace {
             mine: view.message.mine,
             sent_at: view.message.sent_at.into(),
             state: view.message.state.into(),
+            holders: view.message.holders,
             steps: view.steps.into_iter().map(Into::into).collect(),
         }
     }
@@ -138,6 +150,10 @@ impl From<view::Step> for Step {
             view::Step::Received => Self::Received,
             view::Step::ReceivedAfterGap => Self::ReceivedAfterGap,
             view::Step::ReceivedOffChain => Self::ReceivedOffChain,
+            view::Step::Stored => Self::Stored,
+            view::Step::NotStored => Self::NotStored,
+            view::Step::MailboxFull => Self::MailboxFull,
+            view::Step::NoMailbox => Self::NoMailbox,
             // Whatever the core learns to say before this table does: its text is told all the same.
             _ => Self::Other,
         }

@@ -65,7 +65,12 @@ fn every_event() -> Vec<Event> {
         Event::Presence { account, presence: played::away() },
         Event::Presence { account, presence: Presence::default() },
         Event::Message(played::reply("hello")),
-        Event::MessageState { id: MESSAGE, conversation: account, state: MessageState::Delivered },
+        Event::MessageState {
+            id: MESSAGE,
+            conversation: account,
+            state: MessageState::Delivered,
+            holders: None,
+        },
         Event::Warning { code: WarningCode::Clock, message: "the clock is wrong".into() },
     ]
 }

@@ -296,6 +296,7 @@ pub(crate) fn message(text: &str) -> view::Message {
         sent_at: NOON,
         received_at: NOON,
         state: MessageState::Queued,
+        holders: None,
     }
 }
 

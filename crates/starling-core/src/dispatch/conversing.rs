@@ -18,7 +18,7 @@ use super::{Context, Core, Errand};
 use crate::directory;
 use crate::io::{CommandError, CommandOutput, ContactChange, Newcomer};
 use crate::meeting::{self, ContactError, Meeting};
-use crate::storage::{MessageRow, StorageError};
+use crate::storage::{MessageRow, MessageState, StorageError};
 use crate::talking::view::Page;
 use crate::talking::{SendError, Talking, history, trace};
 use crate::view::{self, ContactState, Message, SafetyNumber, Trace};
@@ -198,7 +198,9 @@ impl<A: OlmAccount> Core<A> {
     }
 
     pub(super) fn message_view(&self, row: MessageRow) -> Message {
+        let waits = row.mine && row.state <= MessageState::Stored;
         Message {
+            holders: waits.then(|| self.talking.holders(&row.id)).flatten(),
             id: row.id,
             conversation: row.conversation,
             from: if row.mine { self.identity.account() } else { row.conversation },

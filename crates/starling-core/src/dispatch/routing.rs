@@ -15,7 +15,7 @@ use starling_proto::time::Span;
 use super::{Context, Core, Errand, StampFor};
 use crate::io::{CallId, CommandError, CommandOutput, Event, Output, WarningCode, Way};
 use crate::meeting::{self, OWN_BINDING, Outcome};
-use crate::storage::{Slot, StorageError};
+use crate::storage::{MessageState, Slot, StorageError};
 use crate::talking::Notice;
 use crate::wish::{Tag, Wish};
 
@@ -195,6 +195,13 @@ impl<A: OlmAccount> Core<A> {
                     self.outputs.push_back(Output::Event(outbox_full()));
                 }
             }
+            meeting::Output::Mail(mail) => {
+                let mailbox = mail.mailbox;
+                let taken = self.talk(context, |talking, context| talking.receive_mail(context, mail))?;
+                self.meet(context, |meeting, context| {
+                    meeting.mail_taken(context, &mailbox, &taken.done, taken.held);
+                });
+            }
             meeting::Output::ReplaceLocator => self.replace_locator(context)?,
             meeting::Output::Event(event) => {
                 let event = self.shown(event);
@@ -233,7 +240,10 @@ impl<A: OlmAccount> Core<A> {
                 return Ok(());
             }
             Notice::Message(row) => Event::Message(self.message_view(row)),
-            Notice::State { id, conversation, state } => Event::MessageState { id, conversation, state },
+            Notice::State { id, conversation, state } => {
+                let holders = (state == MessageState::Stored).then(|| self.talking.holders(&id)).flatten();
+                Event::MessageState { id, conversation, state, holders }
+            }
             Notice::Presence { account, view } => Event::Presence { account, presence: view },
         };
         self.outputs.push_back(Output::Event(event));
@@ -294,7 +304,7 @@ impl<A: OlmAccount> Core<A> {
         tag: Tag,
         outcome: Outcome,
     ) -> Result<(), StorageError> {
-        match (tag, outcome) {
+        match (tag, self.checked(context, outcome)) {
             (Tag::Meet(number), outcome) => {
                 self.meet(context, |meeting, context| meeting.done(context, number, outcome))
             }
@@ -304,10 +314,24 @@ impl<A: OlmAccount> Core<A> {
             (Tag::Talk(number), Outcome::Fetched { records, .. }) => {
                 self.talk(context, |talking, context| talking.handle_fetched(context, number, &records))
             }
-            // It only fetches and asks: what could not be done found nothing.
+            (Tag::Talk(number), Outcome::Stored(placement)) => self
+                .talk(context, |talking, context| talking.handle_stored(context, number, Some(&placement))),
+            // It fetches, asks and leaves mail: what could not be done found nothing, and placed nothing.
             (Tag::Talk(number), _) => {
-                self.talk(context, |talking, context| talking.handle_fetched(context, number, &[]))
+                self.talk(context, |talking, context| talking.handle_failed(context, number))
             }
+        }
+    }
+
+    /// Records in an answer are checked as those of a fetch are.
+    fn checked(&self, context: &Context<'_>, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Answered(Ok(Response::Records(mut found))) => {
+                let now = context.now.seconds();
+                found.records.retain(|record| self.verifier.record(record, now).is_ok());
+                Outcome::Answered(Ok(Response::Records(found)))
+            }
+            outcome => outcome,
         }
     }
 

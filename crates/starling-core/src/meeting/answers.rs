@@ -4,9 +4,12 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use starling_crypto::capability::verify_capability;
 use starling_crypto::identity::{ListChange, VerifiedDeviceList};
+use starling_crypto::keys::{DepositorSecret, SigningSecret as _};
+use starling_crypto::secret::Secret;
 use starling_crypto::session::OlmAccount;
-use starling_proto::content::HandOver;
+use starling_proto::content::{HandOver, MailboxGrant};
 use starling_proto::identity::Name;
 use starling_proto::ids::{AccountKey, DeviceKey, OlmKey};
 use starling_proto::time::UnixSeconds;
@@ -55,7 +58,7 @@ impl<A: OlmAccount> Meeting<A> {
         let known = self.contacts.get(&arrival.request.body().account);
         let waits_already = known.is_some_and(|contact| contact.state == ContactState::Incoming);
         let needs_room = verdict == Verdict::Show && !waits_already;
-        self.inbox.delete(context, &mut self.errands, &arrival.mailbox, &[arrival.record]);
+        self.inbox.delete(context.now, &mut self.errands, &arrival.mailbox, &[arrival.record]);
         if verdict == Verdict::Ignore || needs_room && !self.contacts.has_room(arrival.work_bits) {
             return Ok(());
         }
@@ -70,7 +73,7 @@ impl<A: OlmAccount> Meeting<A> {
         if self.secrets.is_invite(&arrival.mailbox) {
             self.secrets.use_invite(&arrival.mailbox);
             self.secrets.save(context.store)?;
-            self.inbox.set(self.secrets.mailboxes(), context.now.tick);
+            self.set_mailboxes(context.now);
         }
         let contact = self.filled(arrival, list, context.now.seconds());
         match verdict {
@@ -116,6 +119,8 @@ impl<A: OlmAccount> Meeting<A> {
                 one_time_keys: vec![body.one_time_key],
                 told: false,
                 asked_at: body.issued,
+                mailboxes: core::mem::take(&mut known.mailboxes),
+                told_epoch: None,
             };
         }
         contact
@@ -152,7 +157,7 @@ impl<A: OlmAccount> Meeting<A> {
         let untold: Vec<DeviceKey> = contact.untold().copied().collect();
         contact.can_find_us |= !untold.is_empty();
         for device in contact.devices.values_mut().filter(|device| device.found_at.is_some()) {
-            device.told = true;
+            device.tell(context.now.seconds());
         }
         self.put(context, contact)?;
         for device in untold {
@@ -206,6 +211,7 @@ impl<A: OlmAccount> Meeting<A> {
         let known = contact.devices.entry(device).or_default();
         known.found_at = Some((hand_over.locator, hand_over.read_key));
         known.one_time_keys = one_time_keys;
+        known.mailboxes = hand_over.mailboxes.into_iter().filter(is_good).collect();
         self.agree(context, contact)
     }
 
@@ -274,4 +280,10 @@ impl<A: OlmAccount> Meeting<A> {
         contact.last_seen = contact.last_seen.max(Some(at));
         self.contacts.put(context.store, contact)
     }
+}
+
+/// Whether a leave is signed by its mailbox and made out to the key that came with it.
+fn is_good(grant: &MailboxGrant) -> bool {
+    let depositor = DepositorSecret::from_seed(&Secret::copy_of(&grant.depositor_seed));
+    grant.capability.body().depositor == depositor.publisher() && verify_capability(&grant.capability).is_ok()
 }

@@ -18,7 +18,7 @@ use starling_crypto::stamp::StampSubject;
 use starling_proto::contact::{ContactRequest, ContactRequestBody};
 use starling_proto::identity::{Bundle, DeviceCert, Envelope};
 use starling_proto::ids::{AccountKey, DeviceKey, MailboxAddress, OlmKey, RecordKey, Signature};
-use starling_proto::record::{Capability, Record, RecordBody, RecordKind, Stamp};
+use starling_proto::record::{Record, RecordBody, RecordKind};
 use starling_proto::time::{Span, Tick};
 use starling_proto::{DecodeError, limits};
 
@@ -56,7 +56,8 @@ struct Approach {
 #[derive(Debug)]
 enum Ask {
     ReadingBundle,
-    Working(Bundle),
+    /// What is to be placed once it has its stamp.
+    Working(Record),
     Placing,
     Ended,
 }
@@ -147,12 +148,11 @@ impl Approaches {
         approach.close_round(now, context.rng);
     }
 
-    /// Goes on to the work. The bundle comes back where none is needed, because we were invited.
+    /// Gives the bundle to which the request is to be sealed.
     pub(super) fn bundle_read(
         &mut self,
         context: &mut Context<'_>,
-        errands: &mut Errands,
-        (account, device, invited): (AccountKey, DeviceKey, bool),
+        (account, device): (AccountKey, DeviceKey),
         records: &[Record],
     ) -> Option<Bundle> {
         let approach = self.running.get_mut(&account)?;
@@ -161,21 +161,29 @@ impl Approaches {
             approach.ended(&device, false, context);
             return None;
         };
-        if invited {
-            *ask = Ask::Placing;
-            return Some(bundle);
-        }
-        let subject = StampSubject::Inbox(RecordKey::for_mailbox(&bundle.request_inbox));
-        *ask = Ask::Working(bundle);
-        errands.send(Errand::Stamp(account, device), |tag| Wish::Stamp { tag, subject });
-        None
+        *ask = Ask::Placing;
+        Some(bundle)
     }
 
-    /// Gives the bundle for which work has been done.
-    pub(super) fn worked(&mut self, account: &AccountKey, device: &DeviceKey) -> Option<Bundle> {
+    /// Lets the work for a request be done.
+    pub(super) fn work(
+        &mut self,
+        errands: &mut Errands,
+        (account, device): (AccountKey, DeviceKey),
+        request: Record,
+    ) {
+        if let Some(ask) = self.running.get_mut(&account).and_then(|approach| approach.ask(&device)) {
+            let subject = StampSubject::Request(request.id());
+            *ask = Ask::Working(request);
+            errands.send(Errand::Stamp(account, device), |tag| Wish::Stamp { tag, subject });
+        }
+    }
+
+    /// Gives the request for which work has been done.
+    pub(super) fn worked(&mut self, account: &AccountKey, device: &DeviceKey) -> Option<Record> {
         let ask = self.running.get_mut(account)?.ask(device)?;
         match core::mem::replace(ask, Ask::Placing) {
-            Ask::Working(bundle) => Some(bundle),
+            Ask::Working(request) => Some(request),
             other => {
                 *ask = other;
                 None
@@ -242,7 +250,7 @@ fn newest_bundle(device: &DeviceKey, records: &[Record]) -> Option<Bundle> {
     Bundle::decode(&newest.payload).ok().filter(|bundle| bundle.device == *device)
 }
 
-/// Writes, seals and signs a request as a deposit: with leave from the invite, or with the stamp.
+/// Writes, seals and signs a request as a deposit: with leave from the invite, or to be stamped.
 ///
 /// # Errors
 /// [`CryptoError`] if the bundle's key is none, or the request is too long even without our name.
@@ -250,7 +258,6 @@ pub(super) fn deposit(
     context: &mut Context<'_>,
     bundle: &Bundle,
     letter: &Letter<'_>,
-    stamp: Option<Stamp>,
 ) -> Result<Record, CryptoError> {
     let now = context.now.seconds();
     let (mailbox, depositor, leave) = match letter.invite {
@@ -271,8 +278,7 @@ pub(super) fn deposit(
         payload: envelope.encode(),
         tombstone: false,
     };
-    let leave: Option<Capability> = leave;
-    sign_record(&body, &depositor, stamp.filter(|_| leave.is_none()), leave)
+    sign_record(&body, &depositor, None, leave)
 }
 
 fn seal(

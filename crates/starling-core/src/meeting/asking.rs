@@ -3,7 +3,7 @@
 use starling_crypto::session::OlmAccount;
 use starling_proto::identity::Bundle;
 use starling_proto::ids::{AccountKey, DeviceKey};
-use starling_proto::record::{Record, Stamp};
+use starling_proto::record::Record;
 use starling_proto::time::Tick;
 
 use super::approach::{self, Letter, PATIENCE};
@@ -55,11 +55,8 @@ impl<A: OlmAccount> Meeting<A> {
         device: DeviceKey,
         records: &[Record],
     ) -> Result<(), StorageError> {
-        let plan = self.contacts.get(&account).and_then(|contact| contact.approach.as_ref());
-        let invited = plan.is_some_and(|plan| plan.invite.is_some());
-        let whom = (account, device, invited);
-        match self.approaches.bundle_read(context, &mut self.errands, whom, records) {
-            Some(bundle) => self.deposit(context, account, &bundle, None),
+        match self.approaches.bundle_read(context, (account, device), records) {
+            Some(bundle) => self.write_request(context, account, &bundle),
             None => Ok(()),
         }
     }
@@ -70,23 +67,25 @@ impl<A: OlmAccount> Meeting<A> {
         account: AccountKey,
         device: DeviceKey,
         outcome: &Outcome,
-    ) -> Result<(), StorageError> {
+    ) {
         match (outcome, self.approaches.worked(&account, &device)) {
-            (Outcome::Stamped(stamp), Some(bundle)) => self.deposit(context, account, &bundle, Some(*stamp)),
-            _ => {
-                self.approaches.ended(context, &account, &device, false);
-                Ok(())
+            (Outcome::Stamped(stamp), Some(request)) => {
+                self.deposit((account, device), request.with_stamp(*stamp));
             }
+            _ => self.approaches.ended(context, &account, &device, false),
         }
     }
 
-    /// Writes the request to one device, and lets it be placed.
-    fn deposit(
+    fn deposit(&mut self, (account, device): (AccountKey, DeviceKey), record: Record) {
+        self.errands.send(Errand::Deposit(account, device), |tag| Wish::Store { tag, record });
+    }
+
+    /// Writes the request to one device, and lets it be placed: at once if we were invited, else after the work for it.
+    fn write_request(
         &mut self,
         context: &mut Context<'_>,
         account: AccountKey,
         bundle: &Bundle,
-        stamp: Option<Stamp>,
     ) -> Result<(), StorageError> {
         let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
         let Some(plan) = &mut contact.approach else { return Ok(()) };
@@ -102,11 +101,10 @@ impl<A: OlmAccount> Meeting<A> {
         contact.can_find_us = true;
         let reply_inbox = self.secrets.request_inbox();
         let letter = Letter { note: &plan.note, one_time_key, reply_inbox, invite: plan.invite.as_ref() };
-        match approach::deposit(context, bundle, &letter, stamp) {
-            Ok(record) => {
-                let errand = Errand::Deposit(account, bundle.device);
-                self.errands.send(errand, |tag| Wish::Store { tag, record });
-            }
+        let whom = (account, bundle.device);
+        match approach::deposit(context, bundle, &letter) {
+            Ok(record) if plan.invite.is_some() => self.deposit(whom, record),
+            Ok(record) => self.approaches.work(&mut self.errands, whom, record),
             // The bundle's key is none: there may be another one later.
             Err(_) => self.approaches.ended(context, &account, &bundle.device, false),
         }

@@ -281,7 +281,7 @@ impl<A: OlmAccount> Meeting<A> {
         let one_time_key = *made.first().ok_or(StorageError::Corrupt("olm account"))?;
         self.secrets.add_invite(secret.clone(), expires);
         self.secrets.save(context.store)?;
-        self.inbox.set(self.secrets.mailboxes(), context.now.tick);
+        self.set_mailboxes(context.now);
         self.work(context)?;
         let (account, device) = (context.me.identity.account(), context.me.identity.device());
         let network = context.me.network.clone();

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use starling_crypto::identity::VerifiedDeviceList;
 use starling_proto::contact::ReadKey;
+use starling_proto::content::{MailboxEpoch, MailboxGrant};
 use starling_proto::identity::DeviceList;
 use starling_proto::ids::{AccountKey, DeviceKey, LocatorKey, OlmKey};
 use starling_proto::invite::InviteSecret;
@@ -62,6 +63,10 @@ pub(super) struct KnownDevice {
     pub(super) told: bool,
     /// The date of its newest request: what an older one says has been superseded.
     pub(super) asked_at: UnixSeconds,
+    /// Leave to deposit at its mailboxes, checked.
+    pub(super) mailboxes: Vec<MailboxGrant>,
+    /// The first of the epochs whose mailboxes of ours it was told.
+    pub(super) told_epoch: Option<MailboxEpoch>,
 }
 
 /// A request of ours, as far as it must outlive a restart.
@@ -88,9 +93,24 @@ pub(super) struct Ticket {
     pub(super) one_time_key: OlmKey,
 }
 
+impl KnownDevice {
+    /// It is being told where we are, and of our mailboxes.
+    pub(super) fn tell(&mut self, now: UnixSeconds) {
+        self.told = true;
+        self.told_epoch = Some(MailboxEpoch::of(now));
+    }
+}
+
 impl Default for KnownDevice {
     fn default() -> Self {
-        Self { found_at: None, one_time_keys: Vec::new(), told: false, asked_at: UnixSeconds::new(0) }
+        Self {
+            found_at: None,
+            one_time_keys: Vec::new(),
+            told: false,
+            asked_at: UnixSeconds::new(0),
+            mailboxes: Vec::new(),
+            told_epoch: None,
+        }
     }
 }
 
@@ -133,7 +153,8 @@ impl Contact {
         };
         let reach = self.devices.iter().filter_map(|(key, device)| {
             let (locator, read_key) = device.found_at.clone()?;
-            Some((*key, Reach { locator, read_key, one_time_keys: device.one_time_keys.clone() }))
+            let one_time_keys = device.one_time_keys.clone();
+            Some((*key, Reach { locator, read_key, one_time_keys, mailboxes: device.mailboxes.clone() }))
         });
         Some(Acquaintance { standing, list: self.list.clone()?, reach: reach.collect() })
     }
@@ -226,6 +247,8 @@ fn device_to_wire((key, device): (&DeviceKey, &KnownDevice)) -> wire::ContactDev
         one_time_keys: device.one_time_keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
         told: device.told,
         asked_s: device.asked_at.get(),
+        mailboxes: device.mailboxes.iter().map(MailboxGrant::encode).collect(),
+        told_epoch: device.told_epoch.map_or(0, MailboxEpoch::get),
     }
 }
 
@@ -239,7 +262,15 @@ fn device_from_wire(stored: &wire::ContactDevice) -> Option<(DeviceKey, KnownDev
     let keys = stored.one_time_keys.iter().map(|key| OlmKey::from_slice(key).ok());
     let one_time_keys = keys.collect::<Option<_>>()?;
     let asked_at = UnixSeconds::new(stored.asked_s);
-    let device = KnownDevice { found_at, one_time_keys, told: stored.told, asked_at };
+    let mailboxes = stored.mailboxes.iter().map(|grant| MailboxGrant::decode(grant).ok());
+    let device = KnownDevice {
+        found_at,
+        one_time_keys,
+        told: stored.told,
+        asked_at,
+        mailboxes: mailboxes.collect::<Option<_>>()?,
+        told_epoch: (stored.told_epoch > 0).then(|| MailboxEpoch::new(stored.told_epoch)),
+    };
     Some((DeviceKey::from_slice(&stored.device).ok()?, device))
 }
 
@@ -295,7 +326,11 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng as _;
+
     use super::*;
+    use crate::meeting::mailboxes::Mailboxes;
 
     fn full() -> Contact {
         let device = DeviceKey::new([2; 32]);
@@ -308,9 +343,16 @@ mod tests {
         contact.last_seen = Some(UnixSeconds::new(10));
         let found_at = Some((LocatorKey::new([4; 32]), ReadKey::new([5; 32])));
         let asked_at = UnixSeconds::new(11);
-        contact
-            .devices
-            .insert(device, KnownDevice { found_at, one_time_keys: vec![key], told: true, asked_at });
+        let mailboxes = Mailboxes::new(&mut ChaCha8Rng::seed_from_u64(1));
+        let known = KnownDevice {
+            found_at,
+            one_time_keys: vec![key],
+            told: true,
+            asked_at,
+            mailboxes: mailboxes.grants((&AccountKey::new([1; 32]), &device), asked_at).unwrap(),
+            told_epoch: Some(MailboxEpoch::new(730)),
+        };
+        contact.devices.insert(device, known);
         contact.devices.insert(DeviceKey::new([8; 32]), KnownDevice::default());
         contact.approach = Some(Plan {
             note: "we met".into(),

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
+use starling_overlay::io::ChannelBinding;
 use starling_proto::ids::{AccountKey, DeviceKey, MailboxAddress, NodeKey};
 use starling_proto::message::Operation;
 
@@ -25,14 +26,12 @@ pub(super) enum Errand {
     Refresh(AccountKey),
     /// The peers that keep a mailbox of ours.
     Holders(MailboxAddress),
-    /// What lies there.
-    Read(MailboxAddress),
     /// A connection with a holder, for what is to be asked on it.
     Connect(NodeKey, MailboxAddress, Operation),
     /// A ping that keeps a connection with a holder open. What comes of it shows in the connection.
     Keep,
-    /// What its owner asks of a holder.
-    Own(NodeKey, MailboxAddress, Operation),
+    /// What its owner asks of a holder, and on which connection.
+    Own(NodeKey, MailboxAddress, Operation, ChannelBinding),
 }
 
 /// Errands and outputs, in the order in which they were given.

@@ -18,9 +18,9 @@ use starling_proto::contact::{ContactRequestBody, ReadKey};
 use starling_proto::content::{ContentKind, HandOver};
 use starling_proto::identity::Name;
 use starling_proto::ids::{
-    AccountKey, DeviceKey, DeviceListHash, LocatorKey, MailboxAddress, NodeKey, OlmKey, RecordKey,
+    AccountKey, DeviceKey, DeviceListHash, LocatorKey, MailboxAddress, NodeKey, OlmKey, RecordId, RecordKey,
 };
-use starling_proto::message::{Operation, Request, Response};
+use starling_proto::message::{Operation, Records, Request, Response};
 use starling_proto::record::{Record, RecordKind, Stamp};
 use starling_proto::time::{Now, Span, Tick, UnixMillis};
 use starling_proto::version::NetworkName;
@@ -122,18 +122,23 @@ impl World {
     pub(super) fn answer(&mut self, request: &Request) -> Response {
         let Request::Owner(owner) = request else { return Response::Pong };
         verify_owner_request(owner, &owner.body().holder, &owner.body().channel_binding).unwrap();
-        if owner.body().holder != HOLDER {
-            return Response::Deleted(0);
-        }
-        assert_eq!(owner.body().channel_binding, BINDING);
+        let own = owner.body().holder != HOLDER;
+        assert_eq!(owner.body().channel_binding, if own { OWN_BINDING } else { BINDING });
+        let key = RecordKey::for_mailbox(&owner.body().address);
+        let kept = self.records.entry((key, RecordKind::Deposit)).or_default();
         match &owner.body().operation {
+            Operation::List if own => Response::Listed(Vec::new()),
+            Operation::List => Response::Listed(kept.iter().map(Record::id).collect()),
+            Operation::Take(ids) => {
+                let records = kept.iter().filter(|record| ids.contains(&record.id())).cloned().collect();
+                Response::Records(Records { records, ..Records::default() })
+            }
+            Operation::Delete(_) if own => Response::Deleted(0),
             Operation::Delete(ids) => {
-                let key = RecordKey::for_mailbox(&owner.body().address);
-                let kept = self.records.entry((key, RecordKind::Deposit)).or_default();
                 kept.retain(|record| !ids.contains(&record.id()));
                 Response::Deleted(0)
             }
-            _ => Response::Subscribed,
+            Operation::Subscribe => Response::Subscribed,
         }
     }
 }
@@ -154,6 +159,8 @@ pub(super) struct Person {
     /// What the machine of talking believes.
     pub(super) standings: BTreeMap<AccountKey, Standing>,
     pub(super) replaced: usize,
+    /// What contacts left for us.
+    pub(super) mail: Vec<Mail>,
 }
 
 impl Person {
@@ -178,6 +185,7 @@ impl Person {
             acquainted: Vec::new(),
             standings: BTreeMap::new(),
             replaced: 0,
+            mail: Vec::new(),
         };
         person.publish(directory::account_record(&person.identity), at(0), world);
         person.restart(at(0), world);
@@ -241,6 +249,13 @@ impl Person {
                     self.standings.remove(&account);
                 }
                 Output::Say { account, device, kind } => self.said.push((account, device, kind)),
+                Output::Mail(mail) => {
+                    let taken: Vec<RecordId> = mail.batches.iter().map(|(id, _)| *id).collect();
+                    self.with_context(now, |meeting, context| {
+                        meeting.unwrap().mail_taken(context, &mail.mailbox, &taken, false);
+                    });
+                    self.mail.push(mail);
+                }
                 Output::ReplaceLocator => {
                     self.replaced += 1;
                     self.locator = LocatorKey::new([9 + self.replaced as u8; 32]);
@@ -269,6 +284,7 @@ impl Person {
             Wish::Lookup { tag, .. } => {
                 (tag, Outcome::Found(vec![Peer::new(HOLDER, ["10.0.0.1:1".parse().unwrap()])]))
             }
+            Wish::Call { tag, .. } if world.down => (tag, Outcome::Answered(Err(CallError::Unreachable))),
             Wish::Call { tag, request, .. } => {
                 self.meeting.as_mut().unwrap().peer_up(HOLDER, BINDING);
                 (tag, Outcome::Answered(Ok(world.answer(&request))))
@@ -309,8 +325,16 @@ impl Person {
         self.meeting.as_ref().unwrap().contacts().get(account).map(|contact| contact.state)
     }
 
+    /// Reads every mailbox, and lets its holders know what can go.
     pub(super) fn tick(&mut self, now: Now, world: &mut World) {
-        self.act(now, world, |meeting, context| meeting.tick(context).unwrap());
+        self.act(now, world, |meeting, context| {
+            meeting.inbox.hurry(context.now.tick);
+            meeting.tick(context).unwrap();
+        });
+        self.act(now, world, |meeting, context| {
+            meeting.inbox.hurry_deletions(context.now.tick);
+            meeting.tick(context).unwrap();
+        });
     }
 
     pub(super) fn take_hand_over(&mut self, of: &AccountKey) -> HandOver {

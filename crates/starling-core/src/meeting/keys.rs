@@ -15,6 +15,7 @@ use starling_proto::time::UnixSeconds;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::invite::OwnInvite;
+use super::mailboxes::{Mailboxes, Pace};
 use crate::publisher::Wanted;
 use crate::storage::{Slot, SlotStore, StorageError, TalkStore};
 use crate::wire;
@@ -24,6 +25,8 @@ use crate::wire;
 pub(super) struct InboxSecrets {
     pub(super) keys: InboxKeys,
     request: MailboxSecret,
+    /// Where contacts leave mail.
+    pub(super) boxes: Mailboxes,
     schedule: FallbackSchedule,
     invites: Vec<OwnInvite>,
     fallback: OlmKey,
@@ -39,13 +42,14 @@ impl InboxSecrets {
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, StorageError> {
         if let Some(bytes) = store.read_slot(Slot::InboxKeys)? {
-            let mut secrets = Self::decode(bytes).ok_or(StorageError::Corrupt("inbox keys"))?;
+            let mut secrets = Self::decode(bytes, rng).ok_or(StorageError::Corrupt("inbox keys"))?;
             secrets.fallback = fallback_of(&load_account::<A>(store)?)?;
             return Ok(secrets);
         }
         let mut secrets = Self {
             keys: InboxKeys::new(clock, rng),
             request: MailboxSecret::from_seed(&Secret::random(rng)),
+            boxes: Mailboxes::new(rng),
             schedule: FallbackSchedule::default(),
             invites: Vec::new(),
             fallback: OlmKey::new([0; 32]),
@@ -55,21 +59,29 @@ impl InboxSecrets {
         Ok(secrets)
     }
 
-    fn decode(bytes: Vec<u8>) -> Option<Self> {
+    fn decode(bytes: Vec<u8>, rng: &mut dyn CryptoRng) -> Option<Self> {
         let bytes = Zeroizing::new(bytes);
         let mut stored = <wire::Inbox as prost::Message>::decode(bytes.as_slice()).ok()?;
+        // A home of before there were mailboxes gets them now. They are written with the first change: until then
+        // nobody is told of them.
+        let boxes = match &stored.mailboxes {
+            Some(mailboxes) => Mailboxes::from_wire(mailboxes)?,
+            None => Mailboxes::new(rng),
+        };
         let secrets = Self {
             keys: InboxKeys::from_row(&stored.keys).ok()?,
             request: MailboxSecret::from_seed(&Secret::copy_of(
                 stored.request_seed.as_slice().try_into().ok()?,
             )),
+            boxes,
             schedule: FallbackSchedule::from_row(&stored.fallback_schedule).ok()?,
             invites: stored.invites.iter().map(OwnInvite::from_wire).collect::<Option<_>>()?,
             fallback: OlmKey::new([0; 32]),
-            changed: false,
+            changed: stored.mailboxes.is_none(),
         };
         stored.keys.zeroize();
         stored.request_seed.zeroize();
+        stored.mailboxes.iter_mut().for_each(|mailboxes| mailboxes.root.zeroize());
         Some(secrets)
     }
 
@@ -83,10 +95,12 @@ impl InboxSecrets {
             request_seed: self.request.to_seed().expose().to_vec(),
             fallback_schedule: self.schedule.to_row(),
             invites: self.invites.iter().map(OwnInvite::to_wire).collect(),
+            mailboxes: Some(self.boxes.to_wire()),
         };
         let bytes = Zeroizing::new(prost::Message::encode_to_vec(&stored));
         stored.keys.zeroize();
         stored.request_seed.zeroize();
+        stored.mailboxes.iter_mut().for_each(|mailboxes| mailboxes.root.zeroize());
         store.write_slot(Slot::InboxKeys, &bytes)
     }
 
@@ -102,6 +116,7 @@ impl InboxSecrets {
         let before = self.invites.len();
         self.invites.retain(|invite| !clock.confirmed || invite.expires > clock.now);
         self.changed |= change.changed || self.invites.len() != before;
+        self.changed |= clock.confirmed && self.boxes.forget_ended(clock.now);
         let mut account = load_account::<A>(store)?;
         let rotated = self.schedule.rotate_if_due(&mut account, clock, rng);
         if rotated {
@@ -141,10 +156,17 @@ impl InboxSecrets {
         self.request.public()
     }
 
-    /// The owner's key of each mailbox that is read: the request inbox, then one for each invite.
-    pub(super) fn mailboxes(&self) -> impl Iterator<Item = MailboxSecret> + '_ {
+    /// The owner's key of each mailbox that is read: the request inbox, one for each invite, and those of contacts.
+    pub(super) fn mailboxes(&self, now: UnixSeconds) -> impl Iterator<Item = (MailboxSecret, Pace)> + '_ {
         let request = MailboxSecret::from_seed(&self.request.to_seed());
-        core::iter::once(request).chain(self.invites.iter().map(OwnInvite::mailbox))
+        let strangers = core::iter::once(request).chain(self.invites.iter().map(OwnInvite::mailbox));
+        strangers.map(|mailbox| (mailbox, Pace::Told)).chain(self.boxes.to_read(now))
+    }
+
+    /// Takes new mailboxes for contacts; the old ones are read for a while.
+    pub(super) fn replace_mailboxes(&mut self, now: UnixSeconds, rng: &mut dyn CryptoRng) {
+        self.boxes.replace(now, rng);
+        self.changed = true;
     }
 
     /// Keeps an invite until it is answered or ends.
@@ -218,6 +240,11 @@ mod tests {
         store
     }
 
+    /// Mailboxes for those who are no contacts yet.
+    fn strangers(secrets: &InboxSecrets) -> usize {
+        secrets.mailboxes(START).count() - secrets.boxes.to_read(START).count()
+    }
+
     #[test]
     fn a_restart_keeps_inbox_bundle_and_invites() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -228,7 +255,10 @@ mod tests {
         let again = InboxSecrets::load::<Vodozemac>(&mut store, clock(0), &mut rng).unwrap();
         let device = DeviceKey::new([3; 32]);
         assert_eq!(again.bundle(device), secrets.bundle(device));
-        assert_eq!(again.mailboxes().count(), 2);
+        assert_eq!(strangers(&again), 2);
+        let read =
+            |secrets: &InboxSecrets| secrets.mailboxes(START).map(|(m, _)| m.public()).collect::<Vec<_>>();
+        assert_eq!(read(&again), read(&secrets));
     }
 
     #[test]
@@ -243,7 +273,7 @@ mod tests {
         let mut later = InboxSecrets::load::<Vodozemac>(&mut store, clock(8), &mut rng).unwrap();
         assert_eq!(slots.map(|slot| store.read_slot(slot).unwrap()), before, "the disk may be full");
         assert!(later.tick::<Vodozemac>(&mut store, clock(8), &mut rng).unwrap(), "a week has begun");
-        assert_eq!(later.mailboxes().count(), 1, "the invite has ended");
+        assert_eq!(strangers(&later), 1, "the invite has ended");
     }
 
     #[test]
@@ -254,7 +284,7 @@ mod tests {
         secrets.add_invite(InviteSecret::new([1; 16]), clock(7).now);
         let wrong = WallClock { confirmed: false, ..clock(800) };
         secrets.tick::<Vodozemac>(&mut store, wrong, &mut rng).unwrap();
-        assert_eq!(secrets.mailboxes().count(), 2);
+        assert_eq!(strangers(&secrets), 2);
     }
 
     #[test]

@@ -2,21 +2,18 @@
 
 use core::marker::PhantomData;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use starling_crypto::envelope::open_request;
 use starling_crypto::session::OlmAccount;
 use starling_overlay::io::{CallError, ChannelBinding};
-use starling_proto::identity::Envelope;
 use starling_proto::ids::{AccountKey, MailboxAddress, NodeKey, RecordKey};
 use starling_proto::record::Record;
 use starling_proto::time::{Now, Span, Tick};
 
 use super::approach::Approaches;
-use super::arrivals::{self, Arrival, Arrivals};
+use super::arrivals::Arrivals;
 use super::errands::{Errand, Errands};
-use super::inbox::{self, Inbox};
+use super::inbox::Inbox;
 use super::keys::InboxSecrets;
 use super::refresh::Refresh;
 use super::telling::Retelling;
@@ -52,7 +49,7 @@ impl<A: OlmAccount> Meeting<A> {
             contacts: Contacts::load(context.store)?,
             approaches: Approaches::default(),
             arrivals: Arrivals::default(),
-            inbox: Inbox::default(),
+            inbox: Inbox::new(context.me.identity.node().public()),
             secrets: InboxSecrets::load::<A>(context.store, clock, context.rng)?,
             refresh: Refresh::default(),
             retelling: Retelling::new(context.now.tick),
@@ -74,7 +71,7 @@ impl<A: OlmAccount> Meeting<A> {
                 _ => {}
             }
         }
-        meeting.inbox.set(meeting.secrets.mailboxes(), now);
+        meeting.set_mailboxes(context.now);
         meeting.publish(context);
         Ok(meeting)
     }
@@ -116,8 +113,11 @@ impl<A: OlmAccount> Meeting<A> {
             if self.secrets.tick::<A>(context.store, clock, context.rng)? {
                 self.publish(context);
             }
+            self.set_mailboxes(now);
+            if context.clock_confirmed {
+                self.top_up(context)?;
+            }
         }
-        self.inbox.set(self.secrets.mailboxes(), now.tick);
         self.arrivals.tick(now.tick, &mut self.errands);
         self.refresh.tick(now.tick, context.rng, &mut self.errands);
         self.retell(context)?;
@@ -125,11 +125,18 @@ impl<A: OlmAccount> Meeting<A> {
     }
 
     /// Begins what is due of approaches and readings.
-    #[expect(clippy::unnecessary_wraps, reason = "as all calls that may write")]
     pub(super) fn work(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
         self.approaches.tick(context.now.tick, &mut self.errands);
-        self.inbox.tick(context.now.tick, &mut self.errands);
+        self.inbox.tick(context.now, &mut self.errands);
+        while let Some((mailbox, finished)) = self.inbox.poll_finished() {
+            self.mailbox_read(context, mailbox, &finished)?;
+        }
         Ok(())
+    }
+
+    /// The inbox reads what is to be read at this time.
+    pub(super) fn set_mailboxes(&mut self, now: Now) {
+        self.inbox.set(self.secrets.mailboxes(now.seconds()), now.tick);
     }
 
     fn publish(&mut self, context: &Context<'_>) {
@@ -163,15 +170,12 @@ impl<A: OlmAccount> Meeting<A> {
     /// This peer says that something has come: believed only of holders that were asked to tell us of this mailbox.
     /// `false` if it was not.
     pub fn notified_by(&mut self, address: &MailboxAddress, from: &NodeKey, now: Now) -> bool {
-        let believed = self.inbox.notified_by(address, from, now.tick);
-        self.inbox.tick(now.tick, &mut self.errands);
-        believed
+        self.inbox.notified_by(address, from, now.tick)
     }
 
     /// Our own holder keeps a new deposit at this key.
     pub fn kept_here(&mut self, key: &RecordKey, now: Now) {
         self.inbox.kept_here(key, now.tick);
-        self.inbox.tick(now.tick, &mut self.errands);
     }
 
     /// A contact's account record is to be read again.
@@ -196,16 +200,12 @@ impl<A: OlmAccount> Meeting<A> {
             Errand::Bundle(account, device) => {
                 self.bundle_read(context, account, device, &fetched(outcome).0)?;
             }
-            Errand::Stamp(account, device) => self.stamped(context, account, device, &outcome)?,
+            Errand::Stamp(account, device) => self.stamped(context, account, device, &outcome),
             Errand::Deposit(account, device) => self.deposited(context, account, device, &outcome),
             Errand::Requester(account) => self.requester_read(context, account, fetched(outcome))?,
             Errand::Refresh(account) => {
                 self.refresh.ended(&account);
                 self.refreshed(context, account, &fetched(outcome).0)?;
-            }
-            Errand::Read(mailbox) => {
-                let (records, holders) = fetched(outcome);
-                self.mailbox_read(context, mailbox, &records, holders)?;
             }
             Errand::Holders(_) | Errand::Connect(..) | Errand::Own(..) | Errand::Keep => {
                 self.holder_done(context, errand, outcome);
@@ -218,18 +218,21 @@ impl<A: OlmAccount> Meeting<A> {
         let errands = &mut self.errands;
         match (errand, outcome) {
             (Errand::Holders(mailbox), Outcome::Found(peers)) => {
-                self.inbox.holders(context, errands, &mailbox, peers);
+                self.inbox.holders(context.now, errands, &mailbox, peers);
             }
+            (Errand::Holders(mailbox), _) => self.inbox.holders(context.now, errands, &mailbox, Vec::new()),
             (Errand::Connect(holder, mailbox, operation), Outcome::Answered(Ok(_))) => {
-                self.inbox.connected(context, errands, (holder, mailbox, operation));
+                self.inbox.connected(context.now, errands, (holder, mailbox, operation));
             }
-            (Errand::Own(holder, mailbox, _), Outcome::Answered(Ok(response))) => {
-                self.inbox.owned(holder, &mailbox, &response);
+            (Errand::Own(holder, mailbox, operation, binding), Outcome::Answered(Ok(response))) => {
+                self.inbox.owned(context.now, errands, (holder, mailbox, operation), (binding, response));
             }
-            (Errand::Own(holder, ..), Outcome::Answered(Err(CallError::Closed))) => {
-                self.inbox.closed(&holder);
+            (Errand::Own(holder, mailbox, operation, binding), Outcome::Answered(Err(CallError::Closed))) => {
+                self.inbox.connection_gone(context.now, errands, &(holder, mailbox, operation), &binding);
             }
-            // What was not deleted comes up at the next reading, and another holder is asked to tell us.
+            (Errand::Connect(holder, mailbox, operation) | Errand::Own(holder, mailbox, operation, _), _) => {
+                self.inbox.failed(context.now, errands, &(holder, mailbox, operation));
+            }
             _ => {}
         }
     }
@@ -246,7 +249,7 @@ impl<A: OlmAccount> Meeting<A> {
         let Some(list) = list.filter(|list| self.arrivals.is_active(&account, list)) else {
             let (answered, now) = (holders > 0, context.now.tick);
             if let Some(gone) = self.arrivals.not_found(&account, answered, now, context.rng) {
-                self.inbox.delete(context, &mut self.errands, &gone.mailbox, &[gone.record]);
+                self.inbox.delete(context.now, &mut self.errands, &gone.mailbox, &[gone.record]);
             }
             return Ok(());
         };
@@ -272,61 +275,6 @@ impl<A: OlmAccount> Meeting<A> {
             _ => Ok(()),
         }
     }
-
-    /// Opens what lay at a mailbox: what can be opened goes on to be checked, the rest can go.
-    fn mailbox_read(
-        &mut self,
-        context: &mut Context<'_>,
-        mailbox: MailboxAddress,
-        records: &[Record],
-        holders: usize,
-    ) -> Result<(), StorageError> {
-        let random = context.rng.next_u32();
-        let complete = self.inbox.read(&mailbox, holders, context.now.tick, random);
-        let (mut arrivals, mut worthless) = (Vec::new(), Vec::new());
-        for record in inbox::deposits(&mailbox, records) {
-            match self.open(context, &mailbox, record) {
-                Opened::Request(arrival) => arrivals.push(*arrival),
-                Opened::Untimely if !context.clock_confirmed => {}
-                Opened::Untimely | Opened::Worthless => worthless.push(record.id()),
-            }
-        }
-        let request_inbox = self.secrets.request_inbox();
-        self.arrivals.take_in(arrivals, &request_inbox, context.now.tick, &mut self.errands);
-        if !worthless.is_empty() {
-            self.inbox.delete(context, &mut self.errands, &mailbox, &worthless);
-        }
-        if complete {
-            self.secrets.fetched(context.clock(), context.rng);
-            self.secrets.save(context.store)?;
-        }
-        Ok(())
-    }
-
-    fn open(&self, context: &Context<'_>, mailbox: &MailboxAddress, record: &Record) -> Opened {
-        let me = context.me.identity;
-        let opened = Envelope::decode(&record.body().payload)
-            .ok()
-            .and_then(|envelope| open_request(&self.secrets.keys, &me.device(), mailbox, &envelope).ok());
-        let Some(request) = opened.filter(|request| request.body().account != me.account()) else {
-            return Opened::Worthless;
-        };
-        if !arrivals::is_timely(&request, context.now.seconds()) {
-            return Opened::Untimely;
-        }
-        let bits = record.stamp().map_or(0, |stamp| stamp.bits);
-        Opened::Request(Box::new(Arrival::new(request, bits, *mailbox, record.id())))
-    }
-}
-
-/// What a deposit turned out to be.
-enum Opened {
-    /// A request, to be checked.
-    Request(Box<Arrival>),
-    /// A request whose date will not do: or our clock is wrong.
-    Untimely,
-    /// None that is for us.
-    Worthless,
 }
 
 /// Nothing where the fetch could not be done.

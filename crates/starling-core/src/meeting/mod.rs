@@ -22,6 +22,9 @@ mod invite;
 mod keys;
 mod lists;
 mod machine;
+mod mail;
+mod mailboxes;
+mod reading;
 mod refresh;
 mod telling;
 #[cfg(test)]
@@ -48,6 +51,7 @@ pub use contacts::{CONTACTS, Contacts, INCOMING};
 pub use inbox::OWN_BINDING;
 pub use invite::{DEFAULT_LIFE as INVITE_LIFE, INVITES, LONGEST_LIFE as LONGEST_INVITE_LIFE};
 pub use machine::Meeting;
+pub use mail::Mail;
 
 use crate::identity::Identity;
 use crate::publisher::Wanted;
@@ -111,6 +115,8 @@ pub enum Output {
         /// What.
         kind: ContentKind,
     },
+    /// For the machine of talking: what a contact's device left for us. [`Meeting::mail_taken`] follows.
+    Mail(Mail),
     /// Somebody was blocked or removed who can read our locator: it is to be replaced, and [`Meeting::locator_replaced`] called.
     ReplaceLocator,
     /// For the faces.

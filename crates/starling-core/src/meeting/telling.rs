@@ -4,11 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use starling_crypto::session::OlmAccount;
-use starling_proto::content::{ContentKind, HandOver};
-use starling_proto::ids::{AccountKey, DeviceKey};
-use starling_proto::time::{Span, Tick};
+use starling_proto::content::{Content, ContentKind, HandOver};
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
+use starling_proto::limits;
+use starling_proto::time::{Span, Tick, UnixMillis};
 
-use super::contact::Plan;
+use super::contact::{Contact, KnownDevice, Plan};
+use super::mailboxes::Mailboxes;
 use super::{Context, Meeting, Output, keys};
 use crate::storage::{ContactState, StorageError};
 
@@ -62,15 +64,18 @@ impl<A: OlmAccount> Meeting<A> {
         device: DeviceKey,
     ) -> Result<(), StorageError> {
         let me = context.me;
+        self.secrets.save(context.store)?;
+        let grants = self.secrets.boxes.grants((&account, &device), context.now.seconds());
         let hand_over = HandOver {
             name: me.name.clone(),
             device_list: me.identity.list().list().clone(),
             locator: me.locator,
             read_key: me.read_key.clone(),
-            mailboxes: Vec::new(),
+            // What was just signed can be read: there is no error that could be one.
+            mailboxes: grants.unwrap_or_default(),
             one_time_keys: keys::make_one_time_keys::<A>(context.store, RESERVED, context.rng)?,
         };
-        let kind = ContentKind::HandOver(Box::new(hand_over));
+        let kind = ContentKind::HandOver(Box::new(fitting(hand_over)));
         self.errands.say(Output::Say { account, device, kind });
         Ok(())
     }
@@ -106,7 +111,7 @@ impl<A: OlmAccount> Meeting<A> {
         self.retelling.begin(now, !untold.is_empty());
         for (account, device, declined) in untold {
             let Some(mut contact) = self.contacts.get(&account).cloned() else { continue };
-            contact.devices.entry(device).or_default().told = true;
+            contact.devices.entry(device).or_default().tell(context.now.seconds());
             self.contacts.put(context.store, contact)?;
             if declined {
                 self.errands.say(Output::Say { account, device, kind: ContentKind::Decline });
@@ -117,12 +122,35 @@ impl<A: OlmAccount> Meeting<A> {
         Ok(())
     }
 
-    /// Our locator has been replaced: every accepted contact's device is told the new one, and whoever was asked is asked
+    /// Contacts that will soon know no mailbox of ours any more are told anew. Only by a clock that others confirm.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub(super) fn top_up(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        let now = context.now.seconds();
+        let low = |device: &KnownDevice| {
+            device.told && device.told_epoch.is_none_or(|told| Mailboxes::is_low(told, now))
+        };
+        let accepted = self.contacts.iter().filter(|contact| contact.state == ContactState::Accepted);
+        let running_out = accepted.filter(|contact| contact.devices.values().any(low));
+        let running_out: Vec<Contact> = running_out.cloned().collect();
+        for mut contact in running_out {
+            contact.devices.values_mut().filter(|device| low(device)).for_each(|device| device.told = false);
+            self.contacts.put(context.store, contact)?;
+            self.retelling.due.get_or_insert(context.now.tick);
+        }
+        Ok(())
+    }
+
+    /// Our locator has been replaced, and with it our mailboxes: every accepted contact's device is told the new one, and whoever was asked is asked
     /// anew, since the request names the old one.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
     pub fn locator_replaced(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        self.secrets.replace_mailboxes(context.now.seconds(), context.rng);
+        self.secrets.save(context.store)?;
+        self.set_mailboxes(context.now);
         let accounts: Vec<AccountKey> = self.contacts.iter().map(|contact| contact.account).collect();
         accounts.into_iter().try_for_each(|account| self.moved(context, account))?;
         self.work(context)
@@ -133,6 +161,11 @@ impl<A: OlmAccount> Meeting<A> {
         if contact.state == ContactState::Accepted {
             let told = contact.devices.iter().filter(|(_, device)| device.told);
             let told: Vec<DeviceKey> = told.map(|(device, _)| *device).collect();
+            let mut contact = contact.clone();
+            for device in contact.devices.values_mut().filter(|device| device.told) {
+                device.tell(context.now.seconds());
+            }
+            self.contacts.put(context.store, contact)?;
             return told.into_iter().try_for_each(|device| self.tell(context, account, device));
         }
         let mut contact = contact.clone();
@@ -143,4 +176,19 @@ impl<A: OlmAccount> Meeting<A> {
         }
         if could_find_us || renewed { self.contacts.put(context.store, contact) } else { Ok(()) }
     }
+}
+
+/// As many mailboxes as fit beside the device list, the nearest in time first: what is left out is told later.
+fn fitting(mut hand_over: HandOver) -> HandOver {
+    let too_long = |hand_over: &HandOver| {
+        let content = Content {
+            id: MessageId::new([0; 16]),
+            sent_at: UnixMillis::new(u64::MAX),
+            link: None,
+            kind: ContentKind::HandOver(Box::new(hand_over.clone())),
+        };
+        content.encode().len() > limits::SESSION_CONTENT
+    };
+    while too_long(&hand_over) && hand_over.mailboxes.pop().is_some() {}
+    hand_over
 }

@@ -145,6 +145,8 @@ fn a_holder_that_tells_us_makes_us_read_at_once() {
     let inbox = bob.meeting.as_ref().unwrap().secrets.request_inbox();
     bob.act(at(105), &mut world, |meeting, context| {
         assert!(meeting.notified_by(&inbox, &HOLDER, context.now));
+        assert!(meeting.next_timeout().is_some_and(|at| at <= context.now.tick));
+        meeting.tick(context).unwrap();
     });
     assert_eq!(bob.state_of(&ada.account()), Some(ContactState::Incoming));
     let (other, nobody) = (MailboxAddress::new([1; 32]), NodeKey::new([1; 32]));

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use starling_crypto::identity::{VerifiedDevice, VerifiedDeviceList};
 use starling_proto::contact::ReadKey;
-use starling_proto::content::ContentKind;
+use starling_proto::content::{ContentKind, MailboxGrant};
 use starling_proto::ids::{AccountKey, DeviceKey, LocatorKey, OlmKey};
 
 /// What may pass between a person and us.
@@ -42,6 +42,8 @@ pub struct Reach {
     pub read_key: ReadKey,
     /// Olm one-time keys that the device keeps for us, the next to be used first.
     pub one_time_keys: Vec<OlmKey>,
+    /// Leave to deposit at its mailboxes.
+    pub mailboxes: Vec<MailboxGrant>,
 }
 
 /// A person that we talk with. The machine of contacts keeps it on disk and tells us of each change.

@@ -179,11 +179,13 @@ fn position(
     let floor = before.map_or(0, |known| known.position.saturating_add(1));
     let comfortable = before.map_or(0, |known| known.position.saturating_add(room(&known, row)));
     let mut position = by_time(row).max(comfortable);
-    if let Some(after) = after.filter(|known| known.position <= position) {
-        // Close before what follows, with room for what is missing between: halving what is free would end soon.
+    if let Some(after) = after {
+        // Before what follows, with room for what is missing between: halving what is free would end soon.
         let missing = after.sequence.saturating_sub(row.sequence);
         let close = after.position.saturating_sub(ROOM.saturating_mul(missing));
-        position = floor.midpoint(after.position).max(close).max(floor);
+        if position > close {
+            position = if close >= floor { close } else { floor.midpoint(after.position).max(floor) };
+        }
     }
     free_from(store, &row.conversation, position)
 }

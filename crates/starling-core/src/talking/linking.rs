@@ -15,6 +15,7 @@ use starling_proto::time::Span;
 use super::acquaintance::Standing;
 use super::links::{GRACE, State, Up};
 use super::machine::Errand;
+use super::mailing::Haste;
 use super::trace::{self, Step};
 use super::{Context, Notice, Talking, locator};
 use crate::io::Way;
@@ -277,6 +278,9 @@ impl<A: OlmAccount> Talking<A> {
             trace::note(context.store, context.now, message, Step::Interrupted, Some(*device))?;
         }
         self.links.failed(device, context.now.tick, context.rng.next_u32());
+        if self.outbox.has_unposted(device) {
+            self.mail_soon(context, device, Haste::Message);
+        }
         let Some((person, _)) = self.circle.device(device) else { return Ok(()) };
         let account = person.account();
         if stood.is_some() {

@@ -208,7 +208,12 @@ mod tests {
         own.set_addresses(vec!["10.0.0.1:7".parse().unwrap()]);
         let wanted = own.take_wanted(&identity, now(0), &mut rng).unwrap().unwrap();
         let record = own.sign(due(&wanted[0], 1), now(0)).unwrap();
-        let reach = Reach { locator: own.key(), read_key: own.read_key().clone(), one_time_keys: Vec::new() };
+        let reach = Reach {
+            locator: own.key(),
+            read_key: own.read_key().clone(),
+            one_time_keys: Vec::new(),
+            mailboxes: Vec::new(),
+        };
         assert_eq!(record.body().key, places(&reach, now(0).seconds())[0]);
         let found = read(slice::from_ref(&record), &identity.device(), &reach).unwrap();
         assert_eq!((found.key(), found.addresses().len()), (identity.node().public(), 1));

@@ -18,6 +18,7 @@ use super::acquaintance::{Acquaintance, Circle, Standing};
 use super::connections::Connections;
 use super::links::Links;
 use super::locator::OwnLocator;
+use super::mailing::Mailing;
 use super::outbox::Outbox;
 use super::presence::PresenceBook;
 use super::sessions::Sessions;
@@ -41,6 +42,10 @@ pub(super) enum Errand {
     Deliver(DeviceKey, usize),
     /// A fetch of a bundle, for a key to start a session on.
     Bundle(DeviceKey),
+    /// A fetch of a bundle, for the key that its mail is sealed to.
+    InboxKey(DeviceKey),
+    /// A letter that is being placed.
+    Post(DeviceKey),
 }
 
 /// See the [module's](super) text. `A` is the Olm implementation.
@@ -50,6 +55,7 @@ pub struct Talking<A: OlmAccount> {
     pub(super) links: Links,
     pub(super) sessions: Sessions<A>,
     pub(super) outbox: Outbox,
+    pub(super) mailing: Mailing,
     pub(super) presence: PresenceBook,
     pub(super) locator: OwnLocator,
     pub(super) errands: BTreeMap<u64, Errand>,
@@ -74,12 +80,13 @@ impl<A: OlmAccount> Talking<A> {
     /// [`StorageError`] from beneath, or [`StorageError::Corrupt`].
     pub fn load(context: &mut Context<'_>) -> Result<Self, StorageError> {
         let us = Party { account: context.identity.account(), device: context.identity.device() };
-        Ok(Self {
+        let mut talking = Self {
             circle: Circle::default(),
             connections: Connections::default(),
             links: Links::default(),
             sessions: Sessions::new(us),
             outbox: Outbox::load(context.store)?,
+            mailing: Mailing::default(),
             presence: PresenceBook::default(),
             locator: OwnLocator::load(context.store, context.rng)?,
             errands: BTreeMap::new(),
@@ -91,7 +98,9 @@ impl<A: OlmAccount> Talking<A> {
             sweep: context.now.tick.after(SWEEP),
             wishes: VecDeque::new(),
             notices: VecDeque::new(),
-        })
+        };
+        talking.mail_all(context);
+        Ok(talking)
     }
 
     /// The next thing to be done by others; ask until there is none.
@@ -259,7 +268,7 @@ impl<A: OlmAccount> Talking<A> {
             Some(Errand::Deliver(device, count)) => {
                 self.landed(context, &device, (question, count), &answer)?;
             }
-            Some(Errand::Locate(_) | Errand::Bundle(_)) | None => {}
+            Some(Errand::Locate(_) | Errand::Bundle(_) | Errand::InboxKey(_) | Errand::Post(_)) | None => {}
         }
         self.settle(context)
     }
@@ -277,9 +286,21 @@ impl<A: OlmAccount> Talking<A> {
         match self.errands.remove(&question) {
             Some(Errand::Locate(device)) => self.looked_up(context, &device, question, records)?,
             Some(Errand::Bundle(device)) => self.bundle_came(context, &device, records)?,
+            Some(Errand::InboxKey(device)) => self.inbox_key_came(context, &device, records)?,
             _ => {}
         }
         self.settle(context)
+    }
+
+    /// A fetch or a placement of ours could not be begun; `question` is the number in its tag.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn handle_failed(&mut self, context: &mut Context<'_>, question: u64) -> Result<(), StorageError> {
+        match self.errands.get(&question) {
+            Some(Errand::Post(_)) => self.handle_stored(context, question, None),
+            _ => self.handle_fetched(context, question, &[]),
+        }
     }
 
     /// The time that [`Self::next_timeout`] named has come.
@@ -296,6 +317,7 @@ impl<A: OlmAccount> Talking<A> {
             self.sweep = now.tick.after(SWEEP);
             if context.clock_confirmed {
                 self.expire(context)?;
+                self.renew_mail(context)?;
             }
         }
         self.settle(context)
@@ -319,8 +341,13 @@ impl<A: OlmAccount> Talking<A> {
     #[must_use]
     pub fn next_timeout(&self, now: Now) -> Option<Tick> {
         let keyless = self.keyless.values().min().copied();
-        let parts =
-            [self.links.next_timeout(now.tick), self.presence.next_timeout(), keyless, Some(self.sweep)];
+        let parts = [
+            self.links.next_timeout(now.tick),
+            self.presence.next_timeout(),
+            keyless,
+            self.mailing.next_timeout(),
+            Some(self.sweep),
+        ];
         parts.into_iter().flatten().min()
     }
 
@@ -329,6 +356,7 @@ impl<A: OlmAccount> Talking<A> {
         while let Some(device) = self.links.due(context.now.tick) {
             self.build(context, &device)?;
         }
+        self.post(context)?;
         self.greet(context.now);
         let up: Vec<DeviceKey> = self.links.all_up().map(|(device, _)| device).collect();
         for device in up {

@@ -17,6 +17,7 @@ mod linking;
 pub mod links;
 pub mod locator;
 mod machine;
+mod mailing;
 pub mod outbox;
 pub mod presence;
 mod receiving;
@@ -37,6 +38,7 @@ use starling_proto::time::{Now, UnixSeconds};
 
 pub use machine::Talking;
 pub use outbox::Full;
+pub use receiving::MailTaken;
 pub use sending::SendError;
 
 use crate::identity::Identity;

@@ -11,9 +11,9 @@ use starling_proto::frame::FrameKind;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::limits;
 use starling_proto::padding::Buckets;
-use starling_proto::time::{Now, Span};
+use starling_proto::time::{Now, Span, UnixSeconds};
 
-use crate::storage::{OutboxRow, StorageError, TalkStore};
+use crate::storage::{Mailed, OutboxRow, StorageError, TalkStore};
 
 /// How long a row is kept.
 pub const LIFE: Span = Span::from_days(30);
@@ -49,6 +49,15 @@ struct Waiting {
     ends: EndsWith,
     /// Whether the device has it on its disk, by its answer on the link that stands.
     on_disk: bool,
+    /// Whether it is being placed at the device's mailbox.
+    posting: bool,
+}
+
+impl Waiting {
+    /// Whether it is to be put into the device's mailbox.
+    const fn to_post(&self) -> bool {
+        !self.on_disk && !self.posting && self.row.mailed.is_none()
+    }
 }
 
 /// A batch that is under way.
@@ -113,6 +122,7 @@ impl Outbox {
             content: content.encode(),
             queued_at: now.wall,
             expires: now.seconds().after(LIFE),
+            mailed: None,
         };
         self.next = self.next.saturating_add(1);
         store.write_outbox(&row)?;
@@ -178,18 +188,84 @@ impl Outbox {
     /// The next rows for a device, in order: at most `most`, and as many as fit one frame. Numbers and contents.
     #[must_use]
     pub fn batch(&self, device: &DeviceKey, most: usize) -> Vec<(u64, Vec<u8>)> {
-        let mut batch = Vec::new();
-        let mut bytes = OVERHEAD;
-        for waiting in self.of_device(device).filter(|waiting| !waiting.on_disk) {
-            bytes = bytes.saturating_add(weight(&waiting.row.content));
-            if batch.len() >= most.min(limits::DELIVER_BATCH)
-                || (bytes > FrameKind::Deliver.cap() && !batch.is_empty())
-            {
-                break;
+        let unsent = self.of_device(device).filter(|waiting| !waiting.on_disk);
+        fitting(unsent, most, FrameKind::Deliver.cap())
+    }
+
+    /// The next rows for a device's mailbox, in order: as many as fit one envelope. Numbers and contents.
+    #[must_use]
+    pub fn letter(&self, device: &DeviceKey) -> Vec<(u64, Vec<u8>)> {
+        let unposted = self.of_device(device).filter(|waiting| waiting.to_post());
+        fitting(unposted, limits::DELIVER_BATCH, Buckets::ENVELOPE.longest())
+    }
+
+    /// Devices for which something is to be put into their mailboxes.
+    pub fn to_post(&self) -> impl Iterator<Item = DeviceKey> {
+        let mut last = None;
+        let unposted = self.rows.iter().filter(|(_, waiting)| waiting.to_post());
+        unposted.map(|((device, _), _)| *device).filter(move |device| last.replace(*device) != Some(*device))
+    }
+
+    /// Whether something is to be put into a device's mailbox.
+    #[must_use]
+    pub fn has_unposted(&self, device: &DeviceKey) -> bool {
+        self.of_device(device).any(Waiting::to_post)
+    }
+
+    /// These are being placed at the device's mailbox, or no longer.
+    pub fn set_posting(&mut self, device: &DeviceKey, numbers: &[u64], posting: bool) {
+        for number in numbers {
+            if let Some(waiting) = self.rows.get_mut(&(*device, *number)) {
+                waiting.posting = posting;
             }
-            batch.push((waiting.row.number, waiting.row.content.clone()));
         }
-        batch
+    }
+
+    /// These lie at the device's mailbox. What needs no receipt ends with it. Gives the messages that still wait.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn posted(
+        &mut self,
+        store: &mut dyn TalkStore,
+        device: &DeviceKey,
+        numbers: &[u64],
+        mailed: Mailed,
+    ) -> Result<Vec<MessageId>, StorageError> {
+        let mut messages = Vec::new();
+        for number in numbers {
+            let Some(waiting) = self.rows.get_mut(&(*device, *number)) else { continue };
+            waiting.posting = false;
+            if waiting.ends == EndsWith::Delivery {
+                self.remove(store, *device, *number)?;
+                continue;
+            }
+            waiting.row.mailed = Some(mailed);
+            messages.push(waiting.row.message);
+            store.set_mailed(*number, waiting.row.mailed)?;
+        }
+        Ok(messages)
+    }
+
+    /// What has lain at a mailbox since `before` or longer ends there soon, and is to be put there again.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn post_again(&mut self, store: &mut dyn TalkStore, before: UnixSeconds) -> Result<(), StorageError> {
+        for waiting in self.rows.values_mut() {
+            if waiting.row.mailed.is_some_and(|mailed| mailed.at <= before) {
+                waiting.row.mailed = None;
+                store.set_mailed(waiting.row.number, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many peers keep a message, of the copy that most keep.
+    #[must_use]
+    pub fn holders(&self, message: &MessageId) -> Option<u32> {
+        let copies = self.rows.values().filter(|waiting| waiting.row.message == *message);
+        copies.filter_map(|waiting| waiting.row.mailed).map(|mailed| mailed.holders).max()
     }
 
     /// The messages of a batch.
@@ -251,13 +327,25 @@ impl Outbox {
     }
 
     /// These are to be sent again, if they still wait: the device says that it has not got them.
-    pub fn send_again(&mut self, device: &DeviceKey, wanted: impl Fn(&Content) -> bool) {
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn send_again(
+        &mut self,
+        store: &mut dyn TalkStore,
+        device: &DeviceKey,
+        wanted: impl Fn(&Content) -> bool,
+    ) -> Result<(), StorageError> {
         for (_, waiting) in self.rows.range_mut((*device, 0)..=(*device, u64::MAX)) {
-            if waiting.on_disk && Content::decode(&waiting.row.content).is_ok_and(|content| wanted(&content))
-            {
+            let sent = waiting.on_disk || waiting.row.mailed.is_some();
+            if sent && Content::decode(&waiting.row.content).is_ok_and(|content| wanted(&content)) {
                 waiting.on_disk = false;
+                if waiting.row.mailed.take().is_some() {
+                    store.set_mailed(waiting.row.number, None)?;
+                }
             }
         }
+        Ok(())
     }
 
     /// The device's receipt for a message. Says whether a row waited for it.
@@ -306,7 +394,7 @@ impl Outbox {
         let kind = Content::decode(&row.content).map(|content| content.kind);
         let ends = kind.as_ref().map_or(EndsWith::Receipt, ends_with);
         self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt));
-        self.rows.insert((row.device, row.number), Waiting { row, ends, on_disk: false });
+        self.rows.insert((row.device, row.number), Waiting { row, ends, on_disk: false, posting: false });
     }
 
     fn remove(
@@ -331,6 +419,20 @@ const fn ends_with(kind: &ContentKind) -> EndsWith {
         ContentKind::Receipt { .. } | ContentKind::Resend { .. } => EndsWith::Delivery,
         _ => EndsWith::Receipt,
     }
+}
+
+/// The first of these, at most `most`, that together fit into `bytes`; one at least.
+fn fitting<'a>(rows: impl Iterator<Item = &'a Waiting>, most: usize, bytes: usize) -> Vec<(u64, Vec<u8>)> {
+    let mut batch = Vec::new();
+    let mut weighs = OVERHEAD;
+    for waiting in rows {
+        weighs = weighs.saturating_add(weight(&waiting.row.content));
+        if batch.len() >= most.min(limits::DELIVER_BATCH) || (weighs > bytes && !batch.is_empty()) {
+            break;
+        }
+        batch.push((waiting.row.number, waiting.row.content.clone()));
+    }
+    batch
 }
 
 /// What content weighs in a frame.

@@ -1,25 +1,37 @@
 //! What others say: opened, taken once, answered by a receipt that leaves after the commit.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use starling_crypto::session::OlmAccount;
+use starling_crypto::session::{OlmAccount, OpenedMessage};
 use starling_overlay::io::Remote;
 use starling_proto::content::{Content, ContentKind, MessageText, Presence};
-use starling_proto::ids::{DeviceKey, MessageId};
+use starling_proto::ids::{DeviceKey, DeviceListHash, MessageId, RecordId};
 use starling_proto::limits;
-use starling_proto::message::{Deliver, Refusal, Response};
+use starling_proto::message::{Deliver, Refusal, Response, Sealed};
 use starling_proto::session::Party;
 use starling_proto::time::Span;
 
 use super::acquaintance::Standing;
 use super::history::{self, Taken};
+use super::mailing::Haste;
 use super::trace::{self, Step};
 use super::{Context, Notice, Talking};
+use crate::meeting::Mail;
 use crate::storage::{MessageState, StorageError};
 
 /// How long the id of a hand-over or a refusal is remembered: longer than any key that could open it (a fallback key
 /// lives 88 days).
 const REMEMBERED: Span = Span::from_days(180);
+
+/// What became of mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailTaken {
+    /// Deposits that can go.
+    pub done: Vec<RecordId>,
+    /// Whether others hold what must wait for messages before it.
+    pub held: bool,
+}
 
 impl<A: OlmAccount> Talking<A> {
     /// A batch from a device. It must have proven itself on this connection, and be somebody's that we talk with.
@@ -34,11 +46,67 @@ impl<A: OlmAccount> Talking<A> {
         let Some((person, peer)) = found else { return Ok(Response::Refused(Refusal::NotAllowed)) };
         let (author, list) = (Party { account: peer.account(), device: peer.key() }, person.list.hash());
         let heard = self.sessions.open(context.store, peer, deliver.messages)?;
-        if heard.opened.messages.iter().any(|message| message.device_list != list) {
+        let on_disk = u32::try_from(heard.on_disk).unwrap_or(u32::MAX);
+        self.take_in(context, author, list, heard.opened.messages)?;
+        Ok(Response::Delivered(on_disk))
+    }
+
+    /// What a device left for us at a mailbox, all of it together: its sessions prove who wrote it. Gives the deposits that
+    /// can go, and whether others wait for what may still lie beside them.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn receive_mail(&mut self, context: &mut Context<'_>, mail: Mail) -> Result<MailTaken, StorageError> {
+        let all = || mail.batches.iter().map(|(id, _)| *id).collect();
+        let Some((person, peer)) = self.circle.device(&mail.device) else {
+            // Revoked, or removed meanwhile.
+            return Ok(MailTaken { done: all(), held: false });
+        };
+        let (author, list) = (Party { account: peer.account(), device: peer.key() }, person.list.hash());
+        let place = |sealed: &Sealed| (sealed.session, sealed.sequence);
+        let places: Vec<(RecordId, Vec<_>)> = mail
+            .batches
+            .iter()
+            .map(|(id, deliver)| (*id, deliver.messages.iter().map(place).collect()))
+            .collect();
+        let batch = mail.batches.into_iter().flat_map(|(_, deliver)| deliver.messages).collect();
+        let heard = self.sessions.open_mail(context.store, peer, batch, mail.complete)?;
+        let held: BTreeSet<_> = heard.held.iter().map(place).collect();
+        let lost = heard.refused.iter().any(|refused| refused.error.is_lost());
+        self.take_in(context, author, list, heard.messages)?;
+        if lost {
+            self.ask_for_all(context, author)?;
+        }
+        self.settle(context)?;
+        let is_done = |places: &Vec<_>| places.iter().all(|place| !held.contains(place));
+        let done = places.into_iter().filter(|(_, places)| is_done(places)).map(|(id, _)| id).collect();
+        Ok(MailTaken { done, held: !held.is_empty() })
+    }
+
+    /// A device sealed something that we cannot open: it is to send all that waits for us again, in a session that we
+    /// start; at most once an hour.
+    fn ask_for_all(&mut self, context: &mut Context<'_>, author: Party) -> Result<(), StorageError> {
+        if self.is_renewed(&author.device, context.now.tick) {
+            return Ok(());
+        }
+        self.renew_session(context, &author.device)?;
+        let resend = ContentKind::Resend { ids: Vec::new(), sequences: Vec::new() };
+        self.say(context, (author.account, author.device), resend).map(|_| ())
+    }
+
+    /// Takes what was opened, and confirms it.
+    fn take_in(
+        &mut self,
+        context: &mut Context<'_>,
+        author: Party,
+        list: DeviceListHash,
+        opened: Vec<OpenedMessage>,
+    ) -> Result<(), StorageError> {
+        if opened.iter().any(|message| message.device_list != list) {
             self.notify(Notice::ListChanged { account: author.account });
         }
         let mut received = Vec::new();
-        for message in heard.opened.messages {
+        for message in opened {
             // A kind of a later version is passed over: it is on our disk as far as the session goes.
             if let Ok(content) = Content::decode(&message.content)
                 && self.take(context, author, &content)?
@@ -46,8 +114,7 @@ impl<A: OlmAccount> Talking<A> {
                 received.push(content.id);
             }
         }
-        self.acknowledge(context, author, &received)?;
-        Ok(Response::Delivered(u32::try_from(heard.on_disk).unwrap_or(u32::MAX)))
+        self.acknowledge(context, author, &received)
     }
 
     fn acknowledge(
@@ -87,7 +154,9 @@ impl<A: OlmAccount> Talking<A> {
             ContentKind::Presence(presence) => self.take_presence(context, author, presence),
             ContentKind::Goodbye => self.left(context, author),
             ContentKind::Resend { ids, sequences } => {
-                self.outbox.send_again(&author.device, |content| wants(content, ids, sequences));
+                let wanted = |content: &Content| wants(content, ids, sequences);
+                self.outbox.send_again(context.store, &author.device, wanted)?;
+                self.mail_soon(context, &author.device, Haste::Message);
             }
             _ => {}
         }
@@ -206,10 +275,11 @@ impl<A: OlmAccount> Talking<A> {
     }
 }
 
-/// Whether a request to send again means this content.
+/// Whether a request to send again means this content; one that names nothing means everything.
 fn wants(content: &Content, ids: &[MessageId], sequences: &[u64]) -> bool {
+    let all = ids.is_empty() && sequences.is_empty();
     let of_chain = content.link.as_ref().is_some_and(|link| sequences.contains(&link.sequence));
-    ids.contains(&content.id) || of_chain
+    all || ids.contains(&content.id) || of_chain
 }
 
 /// Ids are the sender's choice: two senders may choose the same.

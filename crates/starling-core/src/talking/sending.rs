@@ -15,6 +15,7 @@ use starling_proto::time::{Now, Span};
 use super::acquaintance::Standing;
 use super::links::Up;
 use super::machine::Errand;
+use super::mailing::Haste;
 use super::outbox::Full;
 use super::presence::KEEP_ALIVE;
 use super::trace::{self, Step};
@@ -144,6 +145,9 @@ impl<A: OlmAccount> Talking<A> {
         // Receipts that find no room are sent when the message comes again.
         if self.outbox.add(context.store, context.now, to, content)? {
             self.links.hurry(&to.1, context.now.tick);
+            let confirmation = matches!(content.kind, ContentKind::Receipt { .. });
+            let haste = if confirmation { Haste::Confirmation } else { Haste::Message };
+            self.mail_soon(context, &to.1, haste);
         }
         Ok(())
     }
@@ -300,6 +304,7 @@ impl<A: OlmAccount> Talking<A> {
         device: &DeviceKey,
     ) -> Result<(), StorageError> {
         self.outbox.link_lost(device);
+        self.mailing.forget(device);
         self.passing.remove(device);
         self.renewed.remove(device);
         self.keyless.remove(device);

@@ -115,15 +115,35 @@ impl<A: OlmAccount> Sessions<A> {
         peer: VerifiedDevice,
         batch: Vec<Sealed>,
     ) -> Result<Heard, StorageError> {
+        let places: Vec<_> = batch.iter().map(|sealed| (sealed.session, sealed.sequence)).collect();
+        let opened = self.open_mail(store, peer, batch, true)?;
+        let is_ours = |place: &&(_, _)| {
+            opened.messages.iter().any(|message| (message.session, message.sequence) == **place)
+        };
+        let on_disk = places.iter().take_while(is_ours).count();
+        Ok(Heard { opened, on_disk })
+    }
+
+    /// Opens a batch that lay at a mailbox, in any order. `complete`: what is missing before it will not come any more, so
+    /// nothing is held back for it.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath, or [`StorageError::Corrupt`].
+    pub fn open_mail(
+        &mut self,
+        store: &mut dyn TalkStore,
+        peer: VerifiedDevice,
+        batch: Vec<Sealed>,
+        complete: bool,
+    ) -> Result<Opened, StorageError> {
         let mut known = self.take_account(store)?;
         let account = &mut known.account;
-        let places: Vec<_> = batch.iter().map(|sealed| (sealed.session, sealed.sequence)).collect();
         let device = peer.key();
         let book = self.book(store, peer)?;
         let step = book.open(account, batch).map_err(|error| damaged(&error))?;
         write(store, &device, &step.changes)?;
         let mut opened = step.value;
-        if !opened.held.is_empty() {
+        if complete && !opened.held.is_empty() {
             for (session, first) in first_held(&opened.held) {
                 // A session that does not exist yet has nothing to give up: its first messages must come.
                 if let Some(Ok(step)) = first.checked_sub(1).map(|last| book.give_up(session, 0..=last)) {
@@ -138,13 +158,9 @@ impl<A: OlmAccount> Sessions<A> {
             opened.held = step.value.held;
             opened.gaps = step.value.gaps;
         }
-        let is_ours = |place: &&(_, _)| {
-            opened.messages.iter().any(|message| (message.session, message.sequence) == **place)
-        };
-        let on_disk = places.iter().take_while(is_ours).count();
         // What has changed in it has been written: the bytes tell when it is wanted next.
         self.account = Some(known);
-        Ok(Heard { opened, on_disk })
+        Ok(opened)
     }
 
     /// Our account as it is stored. Others write it too, so its bytes are compared each time.

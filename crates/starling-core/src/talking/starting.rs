@@ -5,7 +5,7 @@ use starling_crypto::session::OlmAccount;
 use starling_proto::identity::Bundle;
 use starling_proto::ids::{DeviceKey, OlmKey, RecordKey};
 use starling_proto::record::{Record, RecordKind};
-use starling_proto::time::Span;
+use starling_proto::time::{Span, Tick};
 
 use super::machine::Errand;
 use super::trace::Step;
@@ -27,7 +27,7 @@ impl<A: OlmAccount> Talking<A> {
         device: &DeviceKey,
     ) -> Result<(), StorageError> {
         let now = context.now.tick;
-        let lately = self.renewed.get(device).is_some_and(|at| now.since(*at) < RENEWAL);
+        let lately = self.is_renewed(device, now);
         let peer = self.circle.device(device).map(|(_, peer)| peer);
         match peer.filter(|_| !lately) {
             Some(peer) => {
@@ -38,6 +38,11 @@ impl<A: OlmAccount> Talking<A> {
             }
             None => self.failed(context, device, Step::NotOpened),
         }
+    }
+
+    /// Whether a session was started anew with a device within the last hour.
+    pub(super) fn is_renewed(&self, device: &DeviceKey, now: Tick) -> bool {
+        self.renewed.get(device).is_some_and(|at| now.since(*at) < RENEWAL)
     }
 
     /// Starts a session on a key that the device reserved for us, or asks for its bundle. Says whether it is there.
@@ -86,11 +91,16 @@ impl<A: OlmAccount> Talking<A> {
 
 /// The fallback key of the device's newest bundle; the overlay has checked that the device published it.
 fn fallback_key(records: &[Record], device: &DeviceKey) -> Option<OlmKey> {
+    newest_bundle(records, device).map(|bundle| bundle.fallback_key)
+}
+
+/// The device's newest bundle; the overlay has checked that the device published it.
+pub(super) fn newest_bundle(records: &[Record], device: &DeviceKey) -> Option<Bundle> {
     let of_device = |record: &&Record| {
         let body = record.body();
         body.kind == RecordKind::Bundle && body.publisher.as_bytes() == device.as_bytes() && !body.tombstone
     };
     let newest = records.iter().filter(of_device).max_by_key(|record| record.body().sequence)?;
     let bundle = Bundle::decode(&newest.body().payload).ok()?;
-    (bundle.device == *device).then_some(bundle.fallback_key)
+    (bundle.device == *device).then_some(bundle)
 }

@@ -54,11 +54,19 @@ pub enum Step {
     ReceivedAfterGap,
     /// Received; it does not name the message that we have before it.
     ReceivedOffChain,
+    /// Sealed at the device's mailbox, with as many peers as the step says.
+    Stored,
+    /// No peer would keep it for the device.
+    NotStored,
+    /// The peers say that the device's mailbox holds as much of ours as it may.
+    MailboxFull,
+    /// The device has not handed over where mail for it can be left.
+    NoMailbox,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Queued,
         Self::NotLocated,
         Self::NotReached,
@@ -76,6 +84,10 @@ impl Step {
         Self::ReceivedAfterGap,
         Self::ReceivedOffChain,
         Self::NotLinked,
+        Self::Stored,
+        Self::NotStored,
+        Self::MailboxFull,
+        Self::NoMailbox,
     ];
 
     /// The number that is stored.
@@ -99,6 +111,10 @@ impl Step {
             Self::ReceivedAfterGap => 15,
             Self::ReceivedOffChain => 16,
             Self::NotLinked => 17,
+            Self::Stored => 18,
+            Self::NotStored => 19,
+            Self::MailboxFull => 20,
+            Self::NoMailbox => 21,
         }
     }
 
@@ -136,6 +152,12 @@ impl Step {
             Self::Received => "received",
             Self::ReceivedAfterGap => "received; earlier messages are missing and were asked for",
             Self::ReceivedOffChain => "received; it does not follow on the message before it",
+            Self::Stored => "keep it, sealed, for 14 days; the other device takes it when it returns",
+            Self::NotStored => "no peer could be found that keeps it for the other device; it is tried again",
+            Self::MailboxFull => "the other device's mailbox is full; it is tried again",
+            Self::NoMailbox => {
+                "the other device has not said yet where mail for it can be left; it must come online once"
+            }
         }
     }
 }
@@ -162,9 +184,14 @@ pub struct TraceStep {
 pub fn steps(store: &dyn TalkStore, message: &MessageId) -> Result<Vec<TraceStep>, StorageError> {
     let known = |row: TraceRow| {
         let step = Step::from_number(row.step)?;
+        let sentence = match (step, row.peers) {
+            (Step::Stored, 1) => format!("1 peer {}", step.sentence().replacen("keep", "keeps", 1)),
+            (Step::Stored, peers) => format!("{peers} peers {}", step.sentence()),
+            _ => step.sentence().into(),
+        };
         let text = match &row.device {
-            Some(device) => format!("{} ({})", step.sentence(), short(device)),
-            None => step.sentence().into(),
+            Some(device) => format!("{sentence} ({})", short(device)),
+            None => sentence,
         };
         Some(TraceStep { at: row.at, step, device: row.device, peers: row.peers, text })
     };
@@ -183,7 +210,20 @@ pub(super) fn note(
     step: Step,
     device: Option<DeviceKey>,
 ) -> Result<(), StorageError> {
-    let peers = u32::from(device.is_some());
+    note_with(store, now, message, step, (device, u32::from(device.is_some())))
+}
+
+/// The same, of a step that as many peers had to do with.
+///
+/// # Errors
+/// [`StorageError`] from beneath.
+pub(super) fn note_with(
+    store: &mut dyn TalkStore,
+    now: Now,
+    message: MessageId,
+    step: Step,
+    (device, peers): (Option<DeviceKey>, u32),
+) -> Result<(), StorageError> {
     // What ends a copy comes a few times at most; a device that says so again and again is not written down for ever.
     let most = STEPS.saturating_add(if step.ends() { ENDS } else { 1 });
     store.append_trace(&TraceRow { message, at: now.wall, step: step.number(), device, peers }, most)

@@ -75,6 +75,12 @@ impl<A: OlmAccount> Talking<A> {
         self.links.up(device).is_some()
     }
 
+    /// How many peers keep a message that waits for a device.
+    #[must_use]
+    pub fn holders(&self, message: &MessageId) -> Option<u32> {
+        self.outbox.holders(message)
+    }
+
     /// How many messages, receipts and requests wait to be sent or confirmed.
     #[must_use]
     pub fn queued(&self) -> usize {

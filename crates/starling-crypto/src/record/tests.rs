@@ -107,6 +107,12 @@ fn leave(mailbox: &MailboxSecret, depositor: PublisherKey, expires: UnixSeconds)
     Some(issue_capability(mailbox, depositor, expires, 64).unwrap())
 }
 
+/// A deposit without leave, with the work for it.
+fn request(body: &RecordBody) -> Record {
+    let record = sign_record(body, &depositor(), None, None).unwrap();
+    record.with_stamp(stamp_for(StampSubject::Request(record.id())))
+}
+
 fn signed(body: &RecordBody, secret: &impl SigningSecret) -> Record {
     sign_record(body, secret, publisher_stamp(secret), None).unwrap()
 }
@@ -116,8 +122,7 @@ fn one_good_record_of_each_kind_passes() {
     let far = NOW.after(Span::from_days(1));
     let deposit =
         sign_record(&deposit_body(), &depositor(), None, leave(&mailbox(40), depositor().public(), far));
-    let stamp = stamp_for(StampSubject::Inbox(deposit_body().key));
-    let request = sign_record(&deposit_body(), &depositor(), Some(stamp), None);
+    let request = request(&deposit_body());
     let good = [
         account_record(&device(1)),
         account_record(&account()),
@@ -125,7 +130,7 @@ fn one_good_record_of_each_kind_passes() {
         signed(&directory_body(&entry()), &device(1)),
         locator_record(locator_epoch(NOW)),
         deposit.unwrap(),
-        request.unwrap(),
+        request,
     ];
     for record in good {
         assert_eq!(check(&record), Ok(()), "{:?}", record.body().kind);
@@ -287,7 +292,7 @@ fn a_deposit_needs_leave_for_this_mailbox_and_depositor() {
 }
 
 #[test]
-fn a_stamp_is_bound_to_publisher_or_inbox() {
+fn a_stamp_is_bound_to_publisher_or_request() {
     let with = |body: &RecordBody, secret: &DeviceSecret, stamp| {
         check(&sign_record(body, secret, stamp, None).unwrap())
     };
@@ -304,9 +309,12 @@ fn a_stamp_is_bound_to_publisher_or_inbox() {
     let untried = stamp.map(|stamp| Stamp { bits: 200, ..stamp });
     assert_eq!(with(&body, &device(1), untried), Err(RecordRejection::Stamp));
 
-    let inbox = stamp_for(StampSubject::Inbox(RecordKey::for_mailbox(&mailbox(41).public())));
-    let elsewhere = sign_record(&deposit_body(), &depositor(), Some(inbox), None).unwrap();
-    assert_eq!(check(&elsewhere), Err(RecordRejection::Stamp));
+    // Each request has one of its own.
+    let first = request(&deposit_body());
+    assert_eq!(check(&first), Ok(()));
+    let second = RecordBody { payload: vec![1, 2, 3], ..deposit_body() };
+    let unpaid = sign_record(&second, &depositor(), first.stamp(), None).unwrap();
+    assert_eq!(check(&unpaid), Err(RecordRejection::Stamp));
 }
 
 #[test]

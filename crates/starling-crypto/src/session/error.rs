@@ -63,3 +63,19 @@ pub enum SessionError {
     #[error("malformed plaintext")]
     Plaintext(#[from] DecodeError),
 }
+
+impl SessionError {
+    /// Whether it means that both sides have lost each other: an honest sender's message will not open here any more, and a
+    /// new session mends it.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        matches!(
+            self,
+            Self::MissingMessageKey
+                | Self::MissingOneTimeKey
+                | Self::TooBigGap { .. }
+                | Self::BadMac
+                | Self::UnknownSession
+        )
+    }
+}

@@ -79,8 +79,9 @@ fn other_records() -> [Record; 3] {
     let deposit = body(RecordKind::Deposit, key, &depositor, vec![9]);
     let leave = issue_capability(&mailbox, depositor.public(), NOW.after(Span::from_days(1)), 64).unwrap();
     let mail = sign_record(&deposit, &depositor, None, Some(leave));
-    let request = sign_record(&deposit, &depositor, stamp(StampSubject::Inbox(key)), None);
-    [located.unwrap(), mail.unwrap(), request.unwrap()]
+    let request = sign_record(&deposit, &depositor, None, None).unwrap();
+    let request = request.with_stamp(stamp(StampSubject::Request(request.id())).unwrap());
+    [located.unwrap(), mail.unwrap(), request]
 }
 
 /// Records that are refused, each wrong in one thing.

@@ -1,7 +1,7 @@
 //! `stamp.json`: the smallest nonce of a few subjects, and its hash's zero bits.
 
 use serde_json::{Value, json};
-use starling_proto::ids::{PublisherKey, RecordKey};
+use starling_proto::ids::{PublisherKey, RecordId};
 use starling_proto::time::Month;
 
 use super::check;
@@ -23,14 +23,14 @@ fn made() -> Value {
         })
     };
     let publisher = |byte: u8| StampSubject::Publisher(PublisherKey::new([byte; 32]));
-    let inbox = StampSubject::Inbox(RecordKey::new([1; 32]));
+    let request = StampSubject::Request(RecordId::new([1; 32]));
     json!({
         "main_network_bits": StampPolicy::MAIN_BITS,
         "stamps": [
             vector("publisher", [1; 32], publisher(1), month),
             vector("publisher", [2; 32], publisher(2), month),
             vector("publisher", [1; 32], publisher(1), Month::new(month.get() + 1)),
-            vector("inbox", [1; 32], inbox, month),
+            vector("request", [1; 32], request, month),
         ],
     })
 }

@@ -8,7 +8,7 @@ use prost::Message as _;
 use super::{DeviceCert, Signer};
 use crate::ids::{AccountKey, DeviceKey, DeviceListHash, Signature};
 use crate::time::UnixSeconds;
-use crate::{DecodeError, limits, wire};
+use crate::{DecodeError, count, limits, wire};
 
 /// Who took a device off, with the signature over the body of the device's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +100,9 @@ impl DeviceListBody {
     }
 
     fn decode(bytes: &[u8], anchor: Anchor) -> Result<Self, DecodeError> {
+        count::at_most("listed devices", bytes, 4, limits::LISTED_DEVICES)?;
         let body =
             wire::DeviceListBody::decode(bytes).map_err(|_| DecodeError::Malformed("device list body"))?;
-        limits::at_most("listed devices", body.devices.len(), limits::LISTED_DEVICES)?;
         let account = AccountKey::from_slice(&body.account)?;
         let list = Self {
             version: body.version,

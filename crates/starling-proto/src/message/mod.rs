@@ -41,7 +41,7 @@ pub enum Request {
     Query(Query),
     /// Show that you hold a record.
     Prove(Prove),
-    /// A mailbox owner's signed request: list, delete or subscribe.
+    /// A mailbox owner's signed request: list, take, delete or subscribe.
     Owner(OwnerRequest),
     /// From a holder to a subscribed owner: something has come.
     Notify(MailboxAddress),
@@ -65,7 +65,7 @@ pub enum Response {
     Nodes(Vec<Peer>),
     /// To [`Request::Store`]: on disk, or why not.
     Stored(StoreOutcome),
-    /// To [`Request::Fetch`].
+    /// To [`Request::Fetch`], and to [`Request::Owner`] that takes.
     Records(Records),
     /// To [`Request::Query`].
     Matches(Matches),
@@ -154,7 +154,7 @@ impl Request {
             FrameKind::DeviceProof => {
                 Self::DeviceProof(DeviceProof::from_wire(parse("device_proof", body)?)?)
             }
-            FrameKind::Deliver => Self::Deliver(Deliver::from_wire(parse("deliver", body)?)?),
+            FrameKind::Deliver => Self::Deliver(Deliver::parse(body)?),
             _ => return Err(DecodeError::UnknownKind(kind.byte())),
         })
     }
@@ -217,12 +217,12 @@ impl Response {
         Ok(match kind {
             FrameKind::HelloBack => Self::Hello(Hello::from_wire(parse("hello", body)?)?),
             FrameKind::Pong => Self::Pong,
-            FrameKind::Nodes => Self::Nodes(overlay::nodes_from_wire(&parse("nodes", body)?)?),
+            FrameKind::Nodes => Self::Nodes(overlay::parse_nodes(body)?),
             FrameKind::Stored => {
                 Self::Stored(StoreOutcome::from_number(parse::<wire::Stored>("stored", body)?.outcome)?)
             }
-            FrameKind::Records => Self::Records(Records::from_wire(&parse("records", body)?)?),
-            FrameKind::Matches => Self::Matches(Matches::from_wire(&parse("matches", body)?)?),
+            FrameKind::Records => Self::Records(Records::parse(body)?),
+            FrameKind::Matches => Self::Matches(Matches::parse(body)?),
             FrameKind::Proof => Self::Proof(overlay::proof_from_wire(&parse("proof", body)?)?),
             FrameKind::Listed => {
                 Self::Listed(owner::ids_from_wire(&parse::<wire::Listed>("listed", body)?.record_ids)?)

@@ -8,7 +8,7 @@ use crate::addr::{self, Peer};
 use crate::ids::{NodeId, NodeKey, RecordId, RecordKey};
 use crate::record::{Record, RecordKind};
 use crate::version::ProtocolVersion;
-use crate::{DecodeError, limits, wire};
+use crate::{DecodeError, count, limits, wire};
 
 /// Whether a peer serves others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +79,7 @@ impl FindNode {
     }
 
     pub(super) fn from_wire(find: &wire::FindNode) -> Result<Self, DecodeError> {
-        let count = count("count", find.count, limits::ANSWER_PEERS)?;
+        let count = small("count", find.count, limits::ANSWER_PEERS)?;
         Ok(Self { target: NodeId::from_slice(&find.target)?, count })
     }
 }
@@ -111,8 +111,8 @@ impl Fetch {
         Ok(Self {
             key: RecordKey::from_slice(&fetch.key)?,
             kind: RecordKind::from_number(fetch.kind)?,
-            count: count("count", fetch.count, limits::ANSWER_RECORDS)?,
-            peers: count("peers", fetch.peers, limits::ANSWER_PEERS)?,
+            count: small("count", fetch.count, limits::ANSWER_RECORDS)?,
+            peers: small("peers", fetch.peers, limits::ANSWER_PEERS)?,
         })
     }
 }
@@ -137,9 +137,13 @@ impl Records {
         }
     }
 
-    pub(super) fn from_wire(found: &wire::Records) -> Result<Self, DecodeError> {
+    /// Reads the body of a frame.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, DecodeError> {
+        check_records(body)?;
+        check_peers(body, 2)?;
+        let found: wire::Records = super::parse("records", body)?;
         Ok(Self {
-            records: records_from_wire(&found.records)?,
+            records: records_from_wire(&found.records),
             peers: peers_from_wire(&found.peers)?,
             left_out: found.left_out,
         })
@@ -174,7 +178,7 @@ impl Query {
                 return Err(DecodeError::Missing("word"));
             }
         }
-        let count = count("count", query.count, limits::ANSWER_RECORDS)?;
+        let count = small("count", query.count, limits::ANSWER_RECORDS)?;
         Ok(Self { key: RecordKey::from_slice(&query.key)?, words: query.words, count })
     }
 }
@@ -193,8 +197,11 @@ impl Matches {
         wire::Matches { records: self.records.iter().map(Record::encode).collect(), left_out: self.left_out }
     }
 
-    pub(super) fn from_wire(matches: &wire::Matches) -> Result<Self, DecodeError> {
-        Ok(Self { records: records_from_wire(&matches.records)?, left_out: matches.left_out })
+    /// Reads the body of a frame.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, DecodeError> {
+        check_records(body)?;
+        let matches: wire::Matches = super::parse("matches", body)?;
+        Ok(Self { records: records_from_wire(&matches.records), left_out: matches.left_out })
     }
 }
 
@@ -336,7 +343,10 @@ pub(super) fn nodes_to_wire(peers: &[Peer]) -> wire::Nodes {
     wire::Nodes { peers: peers.iter().map(Peer::to_wire).collect() }
 }
 
-pub(super) fn nodes_from_wire(nodes: &wire::Nodes) -> Result<Vec<Peer>, DecodeError> {
+/// Reads the body of an answer to [`FindNode`].
+pub(super) fn parse_nodes(body: &[u8]) -> Result<Vec<Peer>, DecodeError> {
+    check_peers(body, 1)?;
+    let nodes: wire::Nodes = super::parse("nodes", body)?;
     peers_from_wire(&nodes.peers)
 }
 
@@ -352,17 +362,27 @@ pub(super) fn proof_from_wire(proof: &wire::Proof) -> Result<Option<[u8; 32]>, D
     })
 }
 
+/// Counts the peers in field `number`, and the addresses of each.
+fn check_peers(body: &[u8], number: u32) -> Result<(), DecodeError> {
+    count::at_most("peers", body, number, limits::ANSWER_PEERS)?;
+    count::items(body, number)
+        .try_for_each(|peer| count::at_most("addresses", peer, 2, limits::PEER_ADDRESSES))
+}
+
 fn peers_from_wire(peers: &[wire::Peer]) -> Result<Vec<Peer>, DecodeError> {
-    limits::at_most("peers", peers.len(), limits::ANSWER_PEERS)?;
     peers.iter().map(Peer::from_wire).collect()
 }
 
-fn records_from_wire(records: &[Vec<u8>]) -> Result<Vec<Record>, DecodeError> {
-    limits::at_most("records", records.len(), limits::ANSWER_RECORDS)?;
-    Ok(records.iter().filter_map(|bytes| Record::decode(bytes).ok()).collect())
+/// Counts the records, which are field 1 in all answers that hold any.
+fn check_records(body: &[u8]) -> Result<(), DecodeError> {
+    count::at_most("records", body, 1, limits::ANSWER_RECORDS)
 }
 
-fn count(what: &'static str, got: u32, limit: usize) -> Result<u8, DecodeError> {
+fn records_from_wire(records: &[Vec<u8>]) -> Vec<Record> {
+    records.iter().filter_map(|bytes| Record::decode(bytes).ok()).collect()
+}
+
+fn small(what: &'static str, got: u32, limit: usize) -> Result<u8, DecodeError> {
     match u8::try_from(got) {
         Ok(small) if usize::from(small) <= limit => Ok(small),
         _ => Err(DecodeError::OutOfRange { what, got: u64::from(got) }),

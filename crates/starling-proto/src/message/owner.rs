@@ -17,6 +17,8 @@ pub enum Operation {
     Delete(Vec<RecordId>),
     /// Tell me on this connection when something comes.
     Subscribe,
+    /// Give me these, as many as fit into one answer.
+    Take(Vec<RecordId>),
 }
 
 /// What the owner signs: worth something to one holder, on one connection.
@@ -42,6 +44,7 @@ impl OwnerOperation {
             Operation::List => (1, Vec::new()),
             Operation::Delete(ids) => (2, ids_to_wire(ids)),
             Operation::Subscribe => (3, Vec::new()),
+            Operation::Take(ids) => (4, ids_to_wire(ids)),
         };
         wire::OwnerOperation {
             operation,
@@ -61,6 +64,7 @@ impl OwnerOperation {
             1 => Operation::List,
             2 => Operation::Delete(ids_from_wire(&body.record_ids)?),
             3 => Operation::Subscribe,
+            4 => Operation::Take(ids_from_wire(&body.record_ids)?),
             other => return Err(DecodeError::OutOfRange { what: "operation", got: u64::from(other) }),
         };
         let channel_binding =

@@ -2,8 +2,11 @@
 
 use alloc::vec::Vec;
 
+use prost::Message as _;
+
 use crate::ids::{DeviceListHash, SessionId, Signature};
-use crate::{DecodeError, limits, wire};
+use crate::padding::Buckets;
+use crate::{DecodeError, count, limits, wire};
 
 /// Ties a device to the connection on which this arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +89,29 @@ pub struct Deliver {
 }
 
 impl Deliver {
+    /// The bytes that an envelope holds.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.to_wire().encode_to_vec()
+    }
+
+    /// Reads what an envelope held.
+    ///
+    /// # Errors
+    /// [`DecodeError`] saying what is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        limits::bytes_at_most("deliver", bytes.len(), Buckets::ENVELOPE.longest())?;
+        Self::parse(bytes)
+    }
+
     pub(super) fn to_wire(&self) -> wire::Deliver {
         wire::Deliver { messages: self.messages.iter().map(Sealed::to_wire).collect() }
     }
 
-    pub(super) fn from_wire(deliver: wire::Deliver) -> Result<Self, DecodeError> {
-        limits::at_most("sealed messages", deliver.messages.len(), limits::DELIVER_BATCH)?;
+    /// Reads the body of a frame.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, DecodeError> {
+        count::at_most("sealed messages", body, 1, limits::DELIVER_BATCH)?;
+        let deliver: wire::Deliver = super::parse("deliver", body)?;
         let messages = deliver.messages.into_iter().map(Sealed::from_wire).collect::<Result<Vec<_>, _>>()?;
         if messages.is_empty() { Err(DecodeError::Missing("sealed message")) } else { Ok(Self { messages }) }
     }

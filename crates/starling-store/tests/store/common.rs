@@ -151,6 +151,7 @@ pub(crate) fn outbox_row(number: u64, content: usize) -> OutboxRow {
         content: vec![number as u8; content],
         queued_at: UnixMillis::new(4),
         expires: UnixSeconds::new(u64::MAX),
+        mailed: None,
     }
 }
 

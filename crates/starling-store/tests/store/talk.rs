@@ -7,7 +7,7 @@ use crate::conformance::OnDisk;
 use proptest::prelude::*;
 use starling_core::memory::MemoryStore;
 use starling_core::storage::{
-    ChainPlace, ContactRow, ContactState, ContactStore as _, MessageRow, MessageState, MessageStatus,
+    ChainPlace, ContactRow, ContactState, ContactStore as _, Mailed, MessageRow, MessageState, MessageStatus,
     MessageStore as _, OutboxStore as _, SeenStore as _, SessionStore as _, TalkStore, TraceStore as _,
 };
 use starling_crypto::session::Tombstone;
@@ -266,10 +266,19 @@ fn the_outbox_keeps_the_order_of_its_numbers<H: Harness<Store: TalkStore>>(harne
     }
     harness.store().write_outbox(&outbox_row(2, 0)).unwrap();
     harness.store().remove_outbox(1).unwrap();
+    let mailed = Some(Mailed { at: UnixSeconds::new(u64::MAX), holders: u32::MAX });
+    harness.store().set_mailed(1, mailed).unwrap();
+    for (number, mailed) in [(0, mailed), (2, mailed), (2, None)] {
+        harness.store().set_mailed(number, mailed).unwrap();
+    }
     harness.reopen();
     let left = [(0, 16 * 1024), (2, 0), (1 << 62, 16 * 1024), (1 << 63, 16 * 1024), (u64::MAX, 16 * 1024)];
-    let rows = left.map(|(number, content)| outbox_row(number, content));
+    let mut rows = left.map(|(number, content)| outbox_row(number, content));
+    rows[0].mailed = mailed;
     assert_eq!(harness.store().outbox().unwrap(), rows);
+    harness.store().write_outbox(&rows[0]).unwrap();
+    harness.reopen();
+    assert_eq!(harness.store().outbox().unwrap(), rows, "and with the row");
 }
 
 fn steps_stay_in_their_order<H: Harness<Store: TalkStore>>(harness: &mut H) {

@@ -83,6 +83,15 @@ pub(super) fn state<'a>(state: MessageState) -> Piece<'a> {
     }
 }
 
+/// How many peers keep a message, if any do.
+pub(super) fn holders<'a>(holders: Option<u32>) -> Piece<'a> {
+    match holders {
+        None => plain(""),
+        Some(1) => dim(" with 1 peer"),
+        Some(peers) => dim(format!(" with {peers} peers")),
+    }
+}
+
 /// A part of a conversation.
 #[derive(Serialize)]
 struct Conversation {
@@ -156,6 +165,7 @@ mod tests {
             sent_at: format!("2026-11-2{n}T11:30:00.000Z").parse().unwrap(),
             received_at: format!("2026-11-2{n}T11:30:00.000Z").parse().unwrap(),
             state,
+            holders: None,
         }
     }
 

@@ -89,7 +89,12 @@ fn unfinished(sent: SendReply, failure: Failure, output: &mut Output) -> Result<
 
 impl Report for SendReply {
     fn describe<'a>(&'a self, page: &mut Page<'a>) {
-        page.line([plain(self.id.to_string()), plain("  "), messages::state(self.state)]);
+        page.line([
+            plain(self.id.to_string()),
+            plain("  "),
+            messages::state(self.state),
+            messages::holders(self.holders),
+        ]);
     }
 }
 

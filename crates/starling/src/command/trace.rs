@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use starling_api::types::{MessageState, Trace, TraceStep};
+use starling_api::types::{MessageState, Trace};
 use starling_proto::ids::MessageId;
 
 use super::messages;
@@ -33,7 +33,12 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Fai
 
 impl Report for Trace {
     fn describe<'a>(&'a self, page: &mut Page<'a>) {
-        page.line([bold(self.id.to_string()), plain("  "), messages::state(self.state)]);
+        page.line([
+            bold(self.id.to_string()),
+            plain("  "),
+            messages::state(self.state),
+            messages::holders(self.holders),
+        ]);
         let direction = if self.mine { "to " } else { "from " };
         page.line([dim(direction), dim(self.conversation.to_string())]);
         let mut day = String::new();
@@ -43,24 +48,17 @@ impl Report for Trace {
                 day = at.day();
                 page.line([dim(day.clone())]);
             }
-            page.indented(2, [dim(at.precise()), plain("  "), plain(text(step))]);
+            page.indented(2, [dim(at.precise()), plain("  "), plain(step.text.clone())]);
         }
-        if self.mine && self.state == MessageState::Queued {
+        if self.mine && matches!(self.state, MessageState::Queued | MessageState::Stored) {
             page.line([dim("It is tried again until the other device confirms it, for 30 days.")]);
         }
     }
 }
 
-fn text(step: &TraceStep) -> String {
-    match step.peers {
-        0 | 1 => step.text.clone(),
-        peers => format!("{}; {peers} peers", step.text),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use starling_api::types::Step;
+    use starling_api::types::{Step, TraceStep};
     use starling_proto::ids::AccountKey;
 
     use super::*;
@@ -76,6 +74,7 @@ mod tests {
             mine,
             sent_at: "2026-11-21T11:00:00.000Z".parse().unwrap(),
             state,
+            holders: None,
             steps: vec![
                 step("2026-11-21T11:00:00.001Z", Step::Queued, "written down", 0),
                 step("2026-11-21T11:00:01.000Z", Step::NotReached, "does not answer\u{1b}[2J", 1),
@@ -97,7 +96,7 @@ mod tests {
         assert!(lines[1].starts_with("to starling1"), "{text}");
         assert!(lines[3].ends_with(":00.001  written down"), "{text}");
         assert!(lines[4].ends_with("  does not answer<U+001B>[2J"), "{text}");
-        assert!(lines[5].starts_with("2026-11-2") && lines[6].ends_with("  sent; 3 peers"), "{text}");
+        assert!(lines[5].starts_with("2026-11-2") && lines[6].ends_with("  sent"), "{text}");
         assert!(lines[7].contains("for 30 days"), "{text}");
     }
 

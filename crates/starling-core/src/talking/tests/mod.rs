@@ -1,5 +1,6 @@
 //! Two people who talk through a network that loses connections, and devices that lose power.
 
+mod mail;
 mod net;
 
 use std::collections::BTreeSet;

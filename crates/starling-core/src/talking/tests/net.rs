@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
+use starling_crypto::capability::issue_capability;
+use starling_crypto::envelope::{InboxKeys, WallClock};
+use starling_crypto::keys::{DepositorSecret, MailboxSecret, SigningSecret as _};
+use starling_crypto::secret::Secret;
 use starling_crypto::session::{OlmAccount as _, SessionBook, Vodozemac, VodozemacSession};
-use starling_overlay::io::{CallError, ChannelBinding, Remote};
-use starling_proto::content::{ContentKind, HandOver, MessageText};
-use starling_proto::identity::Name;
-use starling_proto::ids::{AccountKey, DeviceKey, MessageId, OlmKey, RecordKey};
+use starling_overlay::io::{CallError, ChannelBinding, Placement, Remote};
+use starling_proto::content::{ContentKind, HandOver, MailboxEpoch, MailboxGrant, MessageText};
+use starling_proto::identity::{Bundle, Envelope, Name};
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey, RecordKey};
 use starling_proto::message::{Deliver, DeviceProof, Request, Response};
-use starling_proto::record::Record;
+use starling_proto::record::{Record, RecordKind};
 use starling_proto::session::Party;
 use starling_proto::time::{Now, Span, Tick};
 
@@ -18,6 +22,7 @@ use super::super::acquaintance::{Acquaintance, Reach, Standing};
 use super::super::{Context, Notice, Talking, fixture};
 use crate::identity::Identity;
 use crate::io::Way;
+use crate::meeting::Mail;
 use crate::memory::MemoryStore;
 use crate::publisher::Due;
 use crate::storage::{SessionStore as _, Slot, SlotStore as _};
@@ -36,6 +41,7 @@ pub(super) struct Side {
     /// What the machine of contacts would keep.
     keys: Vec<OlmKey>,
     standing: Standing,
+    inbox: InboxKeys,
 }
 
 impl Side {
@@ -54,6 +60,7 @@ enum Travel {
     Request { from: usize, question: u64, binding: ChannelBinding, request: Request },
     Answer { to: usize, question: u64, answer: Result<Response, CallError> },
     Fetched { to: usize, question: u64, records: Vec<Record> },
+    Stored { to: usize, question: u64, placement: Placement },
 }
 
 pub(super) struct Net {
@@ -76,6 +83,10 @@ pub(super) struct Net {
     pub(super) impostor: bool,
     /// So many deliveries are lost with their connection.
     pub(super) lost_deliveries: usize,
+    /// What lies at each side's mailbox.
+    pub(super) mail: [Vec<Record>; 2],
+    /// How many peers keep a deposit, and of how many that should.
+    pub(super) holders: (usize, usize),
 }
 
 fn seed_of(side: usize) -> u64 {
@@ -106,6 +117,8 @@ impl Net {
             away: [false; 2],
             impostor: false,
             lost_deliveries: 0,
+            mail: [Vec::new(), Vec::new()],
+            holders: (40, 40),
         };
         let keys = reserve_keys(&mut net.sides[BOB].store, &mut net.rng);
         net.sides[ADA].keys = keys;
@@ -157,7 +170,9 @@ impl Net {
         let other = &mut self.sides[1 - side];
         let (list, device) = (other.identity.list().clone(), other.identity.device());
         let (locator, read_key) = (other.talking.locator().key(), other.talking.locator().read_key().clone());
-        let reach = Reach { locator, read_key, one_time_keys: self.sides[side].keys.clone() };
+        let one_time_keys = self.sides[side].keys.clone();
+        let mailboxes = self.grants(1 - side);
+        let reach = Reach { locator, read_key, one_time_keys, mailboxes };
         let person = Acquaintance { standing, list, reach: BTreeMap::from([(device, reach)]) };
         self.with(side, |talking, context| talking.set_person(context, person));
     }
@@ -182,6 +197,40 @@ impl Net {
                 .id;
         }
         row.id
+    }
+
+    /// Leave to deposit at a side's mailbox.
+    fn grants(&self, side: usize) -> Vec<MailboxGrant> {
+        let depositor = DepositorSecret::from_seed(&Secret::copy_of(&[side as u8 + 60; 32]));
+        let ends = self.now.seconds().after(Span::from_days(90));
+        let capability = issue_capability(&mailbox(side), depositor.publisher(), ends, 1024).unwrap();
+        let first = MailboxEpoch::of(self.now.seconds());
+        let seed = *depositor.to_seed().expose();
+        let grant =
+            |n| MailboxGrant { epoch: first.later(n), capability: capability.clone(), depositor_seed: seed };
+        (0..3).map(grant).collect()
+    }
+
+    /// A side reads its mailbox, as far as `reads` wants; what has been taken is let go. Gives how many were taken.
+    pub(super) fn read_mail(&mut self, side: usize, complete: bool, reads: impl Fn(usize) -> bool) -> usize {
+        let device = self.sides[side].identity.device();
+        let address = mailbox(side).public();
+        let mut batches = Vec::new();
+        for (n, record) in self.mail[side].iter().enumerate().filter(|(n, _)| reads(*n)) {
+            let envelope = Envelope::decode(&record.body().payload).unwrap();
+            let plaintext = self.sides[side].inbox.open(&device, &address, &envelope).unwrap();
+            assert!(n < 10_000);
+            batches.push((record.id(), Deliver::decode(&plaintext).unwrap()));
+        }
+        let from = self.sides[1 - side].identity.device();
+        let mail = Mail { mailbox: address, device: from, batches, complete };
+        let crashes = self.crash_next == Some(side);
+        let taken = self.with(side, |talking, context| talking.receive_mail(context, mail));
+        if crashes {
+            return 0;
+        }
+        self.mail[side].retain(|record| !taken.done.contains(&record.id()));
+        taken.done.len()
     }
 
     pub(super) fn hand_over(&mut self, side: usize) -> ContentKind {
@@ -299,6 +348,9 @@ impl Net {
             Travel::Answer { to, question, answer } => {
                 self.with(to, |talking, context| talking.handle_answer(context, question, answer));
             }
+            Travel::Stored { to, question, placement } => {
+                self.with(to, |talking, context| talking.handle_stored(context, question, Some(&placement)));
+            }
             Travel::Fetched { to, question, records } => {
                 self.with(to, |talking, context| talking.handle_fetched(context, question, &records));
             }
@@ -310,6 +362,22 @@ impl Net {
             Wish::Fetch { tag: Tag::Talk(question), key, .. } => {
                 let records = self.records.get(&key).cloned().into_iter().collect();
                 self.queue.push_back(Travel::Fetched { to: side, question, records });
+            }
+            Wish::Store { tag: Tag::Talk(question), record } => {
+                let (holders, wanted) = self.holders;
+                let placement = Placement {
+                    id: record.id(),
+                    holders: (0..holders).map(|n| NodeKey::new([n as u8; 32])).collect(),
+                    wanted,
+                    refused: Vec::new(),
+                    caps_relaxed: false,
+                    requests: 1,
+                };
+                let kept = &mut self.mail[1 - side];
+                if holders > 0 && !kept.contains(&record) {
+                    kept.push(record);
+                }
+                self.queue.push_back(Travel::Stored { to: side, question, placement });
             }
             Wish::Call { tag: Tag::Talk(question), way, request, .. } => {
                 self.note(side, &request);
@@ -382,6 +450,29 @@ impl Net {
             self.records.insert(record.body().key, record);
         }
     }
+
+    /// Publishes a side's bundle: whoever finds it can start a session, and leave mail.
+    pub(super) fn publish_bundle(&mut self, side: usize) {
+        let it = &mut self.sides[side];
+        let device = it.identity.device();
+        let olm = it.store.read_slot(Slot::OlmAccount).unwrap().unwrap();
+        let mut olm = Vodozemac::from_pickle(&olm).unwrap();
+        olm.rotate_fallback(&mut self.rng);
+        it.store.write_slot(Slot::OlmAccount, olm.pickle().unwrap().expose()).unwrap();
+        let fallback_key = olm.fallback_keys().current.unwrap();
+        let (inbox_epoch, inbox_key) = it.inbox.current();
+        let request_inbox = mailbox(side).public();
+        let bundle = Bundle { device, fallback_key, inbox_key, inbox_epoch, request_inbox };
+        let due = Due {
+            kind: RecordKind::Bundle,
+            key: RecordKey::for_bundle(&device),
+            sequence: 1,
+            expires: self.now.seconds().after(Span::from_days(90)),
+            payload: Some(bundle.encode()),
+        };
+        let record = it.identity.sign(due, None, self.now).unwrap();
+        self.records.insert(record.body().key, record);
+    }
 }
 
 fn context<'a>(
@@ -395,7 +486,7 @@ fn context<'a>(
 
 fn is_for(travel: &Travel, side: usize) -> bool {
     match travel {
-        Travel::Answer { to, .. } | Travel::Fetched { to, .. } => *to == side,
+        Travel::Answer { to, .. } | Travel::Fetched { to, .. } | Travel::Stored { to, .. } => *to == side,
         Travel::Request { .. } => false,
     }
 }
@@ -405,7 +496,13 @@ fn new_side(side: usize, now: Now, rng: &mut ChaCha8Rng) -> Side {
     let identity = fixture::identity(&mut store, seed_of(side));
     let mut context = context(now, rng, &mut store, &identity);
     let talking = Machine::load(&mut context).unwrap();
-    Side { store, identity, talking, notices: Vec::new(), keys: Vec::new(), standing: Standing::Accepted }
+    let inbox = InboxKeys::new(WallClock { now: now.seconds(), confirmed: true }, rng);
+    let (notices, keys, standing) = (Vec::new(), Vec::new(), Standing::Accepted);
+    Side { store, identity, talking, notices, keys, standing, inbox }
+}
+
+fn mailbox(side: usize) -> MailboxSecret {
+    MailboxSecret::from_seed(&Secret::copy_of(&[side as u8 + 50; 32]))
 }
 
 /// Keys that a side would have handed over.

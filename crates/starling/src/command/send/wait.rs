@@ -72,7 +72,9 @@ impl<'a> Waiting<'a> {
             match timeout_at(self.deadline, self.events.next()).await {
                 Err(_) => return Err(self.timed_out(sent)),
                 Ok(event) => match event?.event {
-                    EventBody::MessageState { id, state, .. } if id == sent.id => sent.state = state,
+                    EventBody::MessageState { id, state, holders, .. } if id == sent.id => {
+                        (sent.state, sent.holders) = (state, holders);
+                    }
                     // Some events are lost, or the node was started anew: its state is still on its disk.
                     EventBody::Resync => {
                         sent.state = client::connect(self.home)?.trace(&sent.id).await?.state;

@@ -1,0 +1,375 @@
+//! Mail for those who are away: what has waited for a link for a while is sealed into envelopes and left at the mailbox
+//! that the device has handed over, with as many of its closest peers as will have it.
+//!
+//! It stays in the outbox all the same, until the device's receipt: direct delivery is tried on, and what the device has
+//! got already counts once.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use starling_crypto::CryptoError;
+use starling_crypto::envelope::{Destination, seal};
+use starling_crypto::keys::{DepositorSecret, SigningSecret as _};
+use starling_crypto::record::sign_record;
+use starling_crypto::secret::Secret;
+use starling_crypto::session::OlmAccount;
+use starling_overlay::io::Placement;
+use starling_proto::content::{MailboxEpoch, MailboxGrant};
+use starling_proto::identity::Bundle;
+use starling_proto::ids::{DeviceKey, MessageId, RecordKey};
+use starling_proto::limits;
+use starling_proto::message::{Deliver, StoreOutcome};
+use starling_proto::record::{Record, RecordBody, RecordKind};
+use starling_proto::time::{Span, Tick};
+
+use super::machine::Errand;
+use super::trace::{self, Step};
+use super::{Context, Talking, starting};
+use crate::storage::{Mailed, MessageState, StorageError};
+use crate::wish::Wish;
+
+/// How long a message waits for a link: a contact that is there is reached in less.
+const MESSAGE_WAITS: Span = Span::from_secs(15);
+/// How long a confirmation does: several go together, and when exactly they go says little of when mail was read.
+const CONFIRMATION_WAITS: Span = Span::from_secs(120);
+/// The first wait after nobody would keep it; doubles.
+const FIRST_RETRY: Span = Span::from_secs(30);
+/// The longest such wait.
+const LONGEST_RETRY: Span = Span::from_hours(1);
+/// How long a bundle is used before the device's newest is looked for again: its inbox key is a new one each week.
+const BUNDLE_LIFE: Span = Span::from_hours(24);
+/// Envelopes under way to one device.
+const AT_ONCE: usize = 4;
+/// Bundles that are remembered: as many devices are written to in an hour at most.
+const BUNDLES: usize = 64;
+/// When mail is left anew: a day before its holders let it go.
+const AGAIN: Span = Span::from_days(13);
+/// `stored` is said when this many in a hundred of those who should keep it do: 24 of 40.
+const ENOUGH_PERCENT: usize = 60;
+
+/// How soon something is to be left at a mailbox, if no link comes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Somebody waits for it.
+    Message,
+    /// Nobody does.
+    Confirmation,
+}
+
+/// One device's mailbox, as far as we leave something there.
+#[derive(Debug)]
+struct Box {
+    /// When we look at it again.
+    due: Option<Tick>,
+    wait: Span,
+    /// What stood in the way last: told once, or it would take turns in the trace with what hinders the link.
+    hindered: Option<Step>,
+    /// What too few peers keep: placed again as it is.
+    short: Option<Letter>,
+    flights: BTreeMap<u64, Letter>,
+}
+
+/// What is in one envelope.
+#[derive(Debug)]
+struct Letter {
+    record: Record,
+    /// Rows of the outbox.
+    rows: Vec<u64>,
+}
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(super) struct Mailing {
+    boxes: BTreeMap<DeviceKey, Box>,
+    bundles: BTreeMap<DeviceKey, (Bundle, Tick)>,
+}
+
+impl Box {
+    const fn new() -> Self {
+        Self { due: None, wait: FIRST_RETRY, hindered: None, short: None, flights: BTreeMap::new() }
+    }
+
+    /// Looks again after a wait that doubles. `random` is any uniform number.
+    fn later(&mut self, now: Tick, random: u32) {
+        self.due = Some(now.after(self.wait.jittered(random)));
+        self.wait = self.wait.times(2).min(LONGEST_RETRY);
+    }
+}
+
+impl Mailing {
+    /// When a device's mailbox is looked at next.
+    pub(super) fn next_timeout(&self) -> Option<Tick> {
+        self.boxes.values().filter_map(|mailbox| mailbox.due).min()
+    }
+
+    /// A device is not written to any more.
+    pub(super) fn forget(&mut self, device: &DeviceKey) {
+        self.boxes.remove(device);
+        self.bundles.remove(device);
+    }
+
+    fn due(&self, now: Tick) -> Option<DeviceKey> {
+        let due = self.boxes.iter().find(|(_, mailbox)| mailbox.due.is_some_and(|at| at <= now));
+        due.map(|(device, _)| *device)
+    }
+
+    fn mailbox(&mut self, device: &DeviceKey) -> &mut Box {
+        self.boxes.entry(*device).or_insert_with(Box::new)
+    }
+
+    fn bundle(&self, device: &DeviceKey, now: Tick) -> Option<&Bundle> {
+        let known = self.bundles.get(device).filter(|(_, at)| now.since(*at) < BUNDLE_LIFE);
+        known.map(|(bundle, _)| bundle)
+    }
+
+    fn learn(&mut self, device: DeviceKey, bundle: Bundle, now: Tick) {
+        if self.bundles.len() >= BUNDLES && !self.bundles.contains_key(&device) {
+            let oldest = self.bundles.iter().min_by_key(|(_, (_, at))| *at).map(|(device, _)| *device);
+            oldest.and_then(|device| self.bundles.remove(&device));
+        }
+        self.bundles.insert(device, (bundle, now));
+    }
+}
+
+impl<A: OlmAccount> Talking<A> {
+    /// Something waits for a device that may be away.
+    pub(super) fn mail_soon(&mut self, context: &mut Context<'_>, device: &DeviceKey, haste: Haste) {
+        if self.links.up(device).is_some() {
+            return;
+        }
+        let wait = match haste {
+            Haste::Message => MESSAGE_WAITS,
+            Haste::Confirmation => CONFIRMATION_WAITS.jittered(context.rng.next_u32()),
+        };
+        let at = context.now.tick.after(wait);
+        let mailbox = self.mailing.mailbox(device);
+        // A wait after a failure is not cut short by every message that is written meanwhile.
+        let failing = mailbox.wait > FIRST_RETRY;
+        if mailbox.due.is_none_or(|due| at < due && !failing) {
+            mailbox.due = Some(at);
+        }
+    }
+
+    /// Everything that waits, after a start.
+    pub(super) fn mail_all(&mut self, context: &mut Context<'_>) {
+        let waiting: Vec<DeviceKey> = self.outbox.to_post().collect();
+        waiting.iter().for_each(|device| self.mail_soon(context, device, Haste::Message));
+    }
+
+    /// Leaves at mailboxes what is due.
+    pub(super) fn post(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        while let Some(device) = self.mailing.due(context.now.tick) {
+            self.mailing.mailbox(&device).due = None;
+            if self.links.up(&device).is_none() {
+                self.post_to(context, &device)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn post_to(&mut self, context: &mut Context<'_>, device: &DeviceKey) -> Result<(), StorageError> {
+        if let Some(letter) = self.mailing.mailbox(device).short.take() {
+            self.place(*device, letter);
+        }
+        while self.outbox.has_unposted(device) && self.mailing.mailbox(device).flights.len() < AT_ONCE {
+            if !self.write_letter(context, device)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals the next of what waits. Says whether a letter has left.
+    fn write_letter(&mut self, context: &mut Context<'_>, device: &DeviceKey) -> Result<bool, StorageError> {
+        let now = context.now;
+        let Some((person, peer)) = self.circle.device(device) else { return Ok(false) };
+        let epoch = MailboxEpoch::of(now.seconds());
+        let grants = person.reach.get(device).map(|reach| reach.mailboxes.as_slice()).unwrap_or_default();
+        let Some(grant) = grants.iter().find(|grant| grant.epoch == epoch).cloned() else {
+            return self.not_posted(context, device, Step::NoMailbox);
+        };
+        let Some(bundle) = self.mailing.bundle(device, now.tick).cloned() else {
+            self.ask_for_bundle(*device);
+            return Ok(false);
+        };
+        if !self.sessions.is_open(context.store, peer)? && !self.open_session(context, peer)? {
+            return self.not_posted(context, device, Step::NoSession);
+        }
+        let letter = self.outbox.letter(device);
+        let (rows, contents): (Vec<u64>, Vec<Vec<u8>>) = letter.into_iter().unzip();
+        let list = context.identity.list().hash();
+        let sealed = self.sessions.seal(context.store, context.rng, (peer, list), contents)?;
+        let deposit = sealed.map(|messages| deposit(context, &bundle, &grant, &Deliver { messages }));
+        let Some(Ok(record)) = deposit else {
+            // The bundle's key is none, or the session's: the newest bundle may be better.
+            self.mailing.bundles.remove(device);
+            return self.not_posted(context, device, Step::NoSession);
+        };
+        self.place(*device, Letter { record, rows });
+        Ok(true)
+    }
+
+    fn place(&mut self, device: DeviceKey, letter: Letter) {
+        self.outbox.set_posting(&device, &letter.rows, true);
+        let record = letter.record.clone();
+        let question = self.ask(Errand::Post(device), |tag| Wish::Store { tag, record });
+        self.mailing.mailbox(&device).flights.insert(question, letter);
+    }
+
+    /// Something stands in the way: it is tried again later.
+    fn not_posted(
+        &mut self,
+        context: &mut Context<'_>,
+        device: &DeviceKey,
+        why: Step,
+    ) -> Result<bool, StorageError> {
+        let random = context.rng.next_u32();
+        let mailbox = self.mailing.mailbox(device);
+        mailbox.later(context.now.tick, random);
+        if mailbox.hindered.replace(why) != Some(why) {
+            self.explain(context, device, why)?;
+        }
+        Ok(false)
+    }
+
+    fn ask_for_bundle(&mut self, device: DeviceKey) {
+        let asked = |errand: &Errand| matches!(errand, Errand::InboxKey(of) if *of == device);
+        if !self.errands.values().any(asked) {
+            let key = RecordKey::for_bundle(&device);
+            self.ask(Errand::InboxKey(device), |tag| Wish::Fetch { tag, key, kind: RecordKind::Bundle });
+        }
+    }
+
+    /// A bundle was fetched for its inbox key, or not found.
+    pub(super) fn inbox_key_came(
+        &mut self,
+        context: &mut Context<'_>,
+        device: &DeviceKey,
+        records: &[Record],
+    ) -> Result<(), StorageError> {
+        let now = context.now.tick;
+        let known = self.mailing.bundles.remove(device).map(|(bundle, _)| bundle);
+        // One that is old is better than none: its key is kept for longer than the longest mail.
+        match starting::newest_bundle(records, device).or(known) {
+            Some(bundle) => {
+                self.mailing.learn(*device, bundle, now);
+                self.mailing.mailbox(device).due = Some(now);
+                Ok(())
+            }
+            None => self.not_posted(context, device, Step::NoSession).map(|_| ()),
+        }
+    }
+
+    /// A letter has been placed, or could not be.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn handle_stored(
+        &mut self,
+        context: &mut Context<'_>,
+        question: u64,
+        placement: Option<&Placement>,
+    ) -> Result<(), StorageError> {
+        let Some(Errand::Post(device)) = self.errands.remove(&question) else { return Ok(()) };
+        let letter =
+            self.mailing.boxes.get_mut(&device).and_then(|mailbox| mailbox.flights.remove(&question));
+        if let Some(letter) = letter {
+            self.posted(context, device, letter, placement)?;
+        }
+        self.settle(context)
+    }
+
+    fn posted(
+        &mut self,
+        context: &mut Context<'_>,
+        device: DeviceKey,
+        letter: Letter,
+        placement: Option<&Placement>,
+    ) -> Result<(), StorageError> {
+        let holders = placement.map_or(0, |placement| placement.holders.len());
+        let wanted = placement.map_or(0, |placement| placement.wanted);
+        if holders == 0 {
+            let full = |(_, said): &(_, StoreOutcome)| *said == StoreOutcome::QuotaFull;
+            let full = placement.is_some_and(|placement| placement.refused.iter().any(full));
+            self.outbox.set_posting(&device, &letter.rows, false);
+            let why = if full { Step::MailboxFull } else { Step::NotStored };
+            return self.not_posted(context, &device, why).map(|_| ());
+        }
+        self.mailing.mailbox(&device).hindered = None;
+        let holders_said = u32::try_from(holders).unwrap_or(u32::MAX);
+        let mailed = Mailed { at: context.now.seconds(), holders: holders_said };
+        let messages = self.outbox.posted(context.store, &device, &letter.rows, mailed)?;
+        let enough = is_enough(holders, wanted);
+        for message in &messages {
+            trace::note_with(
+                context.store,
+                context.now,
+                *message,
+                Step::Stored,
+                (Some(device), holders_said),
+            )?;
+            if enough {
+                self.is_stored(context, message)?;
+            }
+        }
+        let random = context.rng.next_u32();
+        let more = self.outbox.has_unposted(&device);
+        let mailbox = self.mailing.mailbox(&device);
+        if !enough && !messages.is_empty() && mailbox.short.is_none() {
+            mailbox.short = Some(letter);
+            mailbox.later(context.now.tick, random);
+        } else if enough {
+            mailbox.wait = FIRST_RETRY;
+            if more {
+                mailbox.due = Some(context.now.tick);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_stored(&mut self, context: &mut Context<'_>, message: &MessageId) -> Result<(), StorageError> {
+        let status = context.store.message_status(message)?;
+        match status.filter(|status| status.mine && status.state < MessageState::Stored) {
+            Some(status) => self.advance(context, *message, status.conversation, MessageState::Stored),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves anew what its holders will soon let go. Only by a clock that others confirm.
+    pub(super) fn renew_mail(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        self.outbox.post_again(context.store, context.now.seconds().before(AGAIN))?;
+        self.mail_all(context);
+        Ok(())
+    }
+}
+
+/// Whether so many holders are what is called stored.
+const fn is_enough(holders: usize, wanted: usize) -> bool {
+    holders.saturating_mul(100) >= wanted.saturating_mul(ENOUGH_PERCENT)
+}
+
+/// Seals a batch for the device of a bundle and signs it with the leave to deposit it.
+fn deposit(
+    context: &mut Context<'_>,
+    bundle: &Bundle,
+    grant: &MailboxGrant,
+    deliver: &Deliver,
+) -> Result<Record, CryptoError> {
+    let now = context.now.seconds();
+    let mailbox = grant.capability.body().address;
+    let (epoch, key) = (bundle.inbox_epoch, &bundle.inbox_key);
+    let to = Destination { device: bundle.device, mailbox, epoch, key };
+    let envelope = seal(to, deliver.encode(), context.rng)?;
+    let depositor = DepositorSecret::from_seed(&Secret::copy_of(&grant.depositor_seed));
+    let body = RecordBody {
+        key: RecordKey::for_mailbox(&mailbox),
+        kind: RecordKind::Deposit,
+        publisher: depositor.publisher(),
+        sequence: now.get(),
+        issued: now,
+        expires: now.after(limits::MAIL_LIFE),
+        payload: envelope.encode(),
+        tombstone: false,
+    };
+    sign_record(&body, &depositor, None, Some(grant.capability.clone()))
+}

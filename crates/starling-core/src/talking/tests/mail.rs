@@ -1,0 +1,160 @@
+//! Mail for somebody who is away: left at the mailbox, taken once, in order, whatever breaks.
+
+use starling_proto::time::Span;
+
+use super::net::{ADA, BOB, Net};
+use super::{shown, texts};
+use crate::storage::{MessageState, OutboxStore as _};
+use crate::talking::trace::{self, Step};
+
+/// Bob is away, and Ada has written to him.
+fn written(seed: u64, count: usize) -> Net {
+    let mut net = Net::new(seed);
+    for side in [ADA, BOB] {
+        net.publish_bundle(side);
+    }
+    net.run(Span::from_secs(30));
+    net.cut();
+    net.away[BOB] = true;
+    for n in 0..count {
+        net.say(ADA, &format!("ada {n}"));
+    }
+    net
+}
+
+fn expected(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("ada {n}")).collect()
+}
+
+fn steps(net: &Net, id: &starling_proto::ids::MessageId) -> Vec<(Step, u32)> {
+    let steps = trace::steps(&net.sides[ADA].store, id).unwrap();
+    steps.iter().map(|step| (step.step, step.peers)).collect()
+}
+
+#[test]
+fn a_message_for_somebody_away_is_stored_and_taken_later() {
+    let mut net = written(1, 0);
+    let id = net.say(ADA, "ada 0");
+    net.run(Span::from_secs(10));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Queued, "the straight way is tried first");
+    net.run(Span::from_secs(10));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Stored);
+    assert!(steps(&net, &id).contains(&(Step::Stored, 40)));
+    assert_eq!(net.mail[BOB].len(), 1);
+    assert_eq!(net.sides[ADA].store.outbox().unwrap().len(), 1, "until the receipt");
+    // Ada is gone for good; Bob reads.
+    assert_eq!(net.read_mail(BOB, true, |_| true), 1);
+    assert_eq!(texts(&net, BOB, ADA), expected(1));
+    net.run(Span::from_secs(300));
+    assert_eq!(net.mail[ADA].len(), 1, "his receipt goes the same way");
+    net.read_mail(ADA, true, |_| true);
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Delivered);
+    assert!(net.sides.iter().all(|side| side.store.outbox().unwrap().is_empty()));
+}
+
+#[test]
+fn many_share_envelopes_and_come_once_and_in_order() {
+    let mut net = written(2, 200);
+    net.run(Span::from_secs(120));
+    let letters = net.mail[BOB].len();
+    assert!(letters <= 8, "{letters} envelopes for 200 texts");
+    // The last half first: what is missing in between is not skipped over.
+    let taken = net.read_mail(BOB, false, |n| n >= letters / 2);
+    assert_eq!((taken, texts(&net, BOB, ADA).len()), (0, 0), "held back for what lies beside it");
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA), expected(200));
+    assert_eq!(net.mail[BOB].len(), 0);
+}
+
+#[test]
+fn what_is_lost_is_shown_as_a_gap_and_sent_again_on_the_straight_way() {
+    let mut net = written(3, 200);
+    net.run(Span::from_secs(120));
+    net.mail[BOB].remove(0);
+    net.read_mail(BOB, true, |_| true);
+    assert!(texts(&net, BOB, ADA).len() < 200 && !texts(&net, BOB, ADA).is_empty());
+    net.away[BOB] = false;
+    net.run(Span::from_secs(1200));
+    assert_eq!(texts(&net, BOB, ADA), expected(200));
+    assert!(shown(&net, ADA).iter().all(|(_, state)| *state == MessageState::Delivered));
+}
+
+#[test]
+fn what_came_both_ways_is_shown_once() {
+    let mut net = written(4, 20);
+    net.run(Span::from_secs(60));
+    assert!(!net.mail[BOB].is_empty());
+    net.away[BOB] = false;
+    net.run(Span::from_secs(1200));
+    assert_eq!(texts(&net, BOB, ADA), expected(20));
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA), expected(20));
+    assert_eq!(net.mail[BOB].len(), 0, "what is worth nothing can go");
+}
+
+#[test]
+fn a_crash_before_the_commit_takes_the_mail_again() {
+    let mut net = written(5, 30);
+    net.run(Span::from_secs(60));
+    net.crash_next = Some(BOB);
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA).len(), 0);
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA), expected(30));
+}
+
+#[test]
+fn what_lies_there_is_not_left_again_after_a_restart_but_before_it_ends() {
+    let mut net = written(6, 5);
+    net.run(Span::from_secs(60));
+    let letters = net.mail[BOB].len();
+    net.restart(ADA);
+    net.run(Span::from_secs(600));
+    assert_eq!(net.mail[BOB].len(), letters);
+    net.mail[BOB].clear();
+    net.run(Span::from_days(13));
+    assert!(!net.mail[BOB].is_empty(), "its holders let it go after fourteen days");
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA), expected(5));
+}
+
+#[test]
+fn stored_is_said_only_of_what_enough_peers_keep() {
+    let mut net = written(7, 0);
+    net.holders = (23, 40);
+    let id = net.say(ADA, "ada 0");
+    net.run(Span::from_secs(20));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Queued);
+    assert!(steps(&net, &id).contains(&(Step::Stored, 23)), "the trace says how many");
+    net.holders = (24, 40);
+    net.run(Span::from_secs(120));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Stored);
+    assert_eq!(net.mail[BOB].len(), 1, "the same envelope, offered again");
+}
+
+#[test]
+fn what_nobody_keeps_is_tried_again_ever_more_slowly() {
+    let mut net = written(8, 0);
+    net.holders = (0, 40);
+    let id = net.say(ADA, "ada 0");
+    net.run(Span::from_hours(2));
+    assert!(steps(&net, &id).iter().any(|(step, _)| *step == Step::NotStored));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Queued);
+    net.holders = (3, 3);
+    net.run(Span::from_hours(2));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Stored);
+}
+
+#[test]
+fn what_cannot_be_opened_is_asked_for_again_in_a_new_session() {
+    let mut net = written(9, 5);
+    net.run(Span::from_secs(60));
+    net.away[BOB] = true;
+    net.lose_sessions(BOB);
+    net.read_mail(BOB, true, |_| true);
+    net.run(Span::from_secs(300));
+    net.read_mail(ADA, true, |_| true);
+    net.run(Span::from_secs(300));
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA), expected(5));
+}

@@ -1,0 +1,179 @@
+//! Mail for those who are away: through the whole overlay, with real cores that come and go.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test: what fails must stop it, and its numbers are small and known"
+)]
+
+use starling_core::config::Config;
+use starling_core::io::{Command, CommandOutput, ContactChange, Event, Newcomer};
+use starling_core::profile::Profile;
+use starling_core::view::{Message, MessageState, Step, Trace};
+use starling_proto::addr::JoinAddr;
+use starling_proto::content::MessageText;
+use starling_proto::identity::Name;
+use starling_proto::time::Span;
+use starling_sim::network::{Network, NodeIndex, World};
+use starling_sim::node::NodeSetup;
+
+const ADA: NodeIndex = NodeIndex(1);
+const BOB: NodeIndex = NodeIndex(2);
+
+fn setup(number: usize) -> NodeSetup {
+    let profile = Profile::new(Name::new(format!("Person{number:03}")).unwrap());
+    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), reachable: true }
+}
+
+/// `count` nodes, of whom Ada and Bob are contacts and have talked.
+fn network(seed: u64, count: usize) -> Network {
+    let mut network = Network::new(World { seed, ..World::default() });
+    let first = network.add(setup(0));
+    let door = JoinAddr { key: network.node(first).key(), address: network.node(first).address() };
+    for number in 1..count {
+        let node = network.add(setup(number));
+        network.command(node, Command::Join(vec![door]));
+        network.run_for(Span::from_ms(500));
+    }
+    network.run_for(Span::from_secs(180));
+    let whom = Newcomer::Account(network.node(BOB).account());
+    network.run_command(ADA, Command::AddContact { whom, note: String::new() }).unwrap();
+    let asked = |node, event: &Event| node == BOB && matches!(event, Event::ContactRequest { .. });
+    wait(&mut network, Span::from_secs(600), "the request", asked);
+    let who = network.node(ADA).account().to_string();
+    network.run_command(BOB, Command::Contact { who, change: ContactChange::Accept }).unwrap();
+    let agreed = |node, event: &Event| node == ADA && matches!(event, Event::ContactAccepted { .. });
+    wait(&mut network, Span::from_secs(300), "the answer", agreed);
+    network.run_for(Span::from_secs(120));
+    network
+}
+
+fn wait(network: &mut Network, span: Span, what: &str, event: impl Fn(NodeIndex, &Event) -> bool) {
+    let seen = |network: &Network| network.events().iter().any(|(_, node, happened)| event(*node, happened));
+    assert!(network.run_until(span, seen), "{what} did not happen: {:#?}", network.events());
+}
+
+fn say(network: &mut Network, from: NodeIndex, to: NodeIndex, text: &str) -> Message {
+    let (who, text) = (network.node(to).account().to_string(), MessageText::new(text).unwrap());
+    match network.run_command(from, Command::Send { who, text, request: None }) {
+        Ok(CommandOutput::Sent(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn history(network: &mut Network, of: NodeIndex, with: NodeIndex) -> Vec<Message> {
+    let who = network.node(with).account().to_string();
+    match network.run_command(of, Command::Messages { who, before: None, limit: 500, text: None }) {
+        Ok(CommandOutput::Messages(messages)) => messages,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn texts(network: &mut Network, of: NodeIndex, with: NodeIndex) -> Vec<String> {
+    history(network, of, with).into_iter().map(|message| message.text).collect()
+}
+
+fn trace(network: &mut Network, of: NodeIndex, message: &Message) -> Trace {
+    match network.run_command(of, Command::Trace(message.id)) {
+        Ok(CommandOutput::Trace(trace)) => trace,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn stored(network: &mut Network, message: &Message) {
+    let id = message.id;
+    let is_stored = move |_, event: &Event| matches!(event, Event::MessageState { id: of, state: MessageState::Stored, .. } if *of == id);
+    wait(network, Span::from_secs(120), "that it is stored", is_stored);
+}
+
+fn expected(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("ada {n}")).collect()
+}
+
+/// The sender is gone for good before the recipient comes back, elsewhere.
+#[test]
+fn mail_reaches_who_was_away_when_its_sender_has_gone() {
+    // Twenty nodes more than forty holders would take a minute of processor time: the simulator's scenarios have them.
+    for (seed, count) in [(1, 4), (2, 12), (3, 24)] {
+        let mut network = network(seed, count);
+        network.kill(BOB);
+        network.run_for(Span::from_secs(30));
+        let said: Vec<Message> = (0..60).map(|n| say(&mut network, ADA, BOB, &format!("ada {n}"))).collect();
+        stored(&mut network, said.last().unwrap());
+        let trace = trace(&mut network, ADA, said.last().unwrap());
+        let kept = trace.steps.iter().find(|step| step.step == Step::Stored).unwrap();
+        // Everybody but Bob, of whom at most forty are wanted.
+        let most = u32::try_from(count - 1).unwrap().min(40);
+        assert!(kept.peers <= most && kept.peers * 10 >= most * 6, "{count} nodes: {kept:?}");
+        assert_eq!(trace.message.holders, Some(kept.peers));
+        network.run_for(Span::from_secs(60));
+        network.kill(ADA);
+        network.run_for(Span::from_hours(2));
+        network.restart(BOB, Some("200.1.2.3:4000".parse().unwrap()));
+        let last = move |node, event: &Event| {
+            node == BOB && matches!(event, Event::Message(message) if message.text == "ada 59")
+        };
+        wait(&mut network, Span::from_secs(300), "the mail", last);
+        network.run_for(Span::from_secs(60));
+        assert_eq!(texts(&mut network, BOB, ADA), expected(60), "{count} nodes, seed {seed}");
+        let shown = network.events().iter().filter(|(_, node, event)| {
+            *node == BOB && matches!(event, Event::Message(message) if !message.mine)
+        });
+        assert_eq!(shown.count(), 60, "each once");
+        // The sender comes back when the recipient has gone: the receipts wait for it.
+        network.run_for(Span::from_secs(300));
+        network.kill(BOB);
+        network.restart(ADA, None);
+        network.run_for(Span::from_secs(600));
+        let states: Vec<MessageState> =
+            history(&mut network, ADA, BOB).into_iter().map(|message| message.state).collect();
+        let confirmed = states.iter().filter(|state| **state >= MessageState::Delivered).count();
+        assert_eq!(confirmed, 60, "{count} nodes: {states:?}");
+    }
+}
+
+#[test]
+fn holders_let_go_what_was_taken() {
+    let mut network = network(5, 12);
+    // Bytes of deposits with leave: nothing else of what is held is mail.
+    let held = |network: &Network| -> u64 {
+        let running = network.nodes().filter_map(|node| node.overlay());
+        running.map(|overlay| overlay.status().held.welcome_bytes).sum()
+    };
+    network.run_for(Span::from_secs(120));
+    assert_eq!(held(&network), 0);
+    network.kill(BOB);
+    network.run_for(Span::from_secs(30));
+    let message = say(&mut network, ADA, BOB, "ada 0");
+    stored(&mut network, &message);
+    assert!(held(&network) > 0, "it lies somewhere");
+    network.restart(BOB, None);
+    let came = |node, event: &Event| node == BOB && matches!(event, Event::Message(_));
+    wait(&mut network, Span::from_secs(300), "the mail", came);
+    network.run_for(Span::from_secs(900));
+    assert_eq!(texts(&mut network, BOB, ADA), expected(1));
+    assert_eq!(held(&network), 0, "what was taken is let go");
+    let states: Vec<MessageState> =
+        history(&mut network, ADA, BOB).into_iter().map(|message| message.state).collect();
+    assert!(states[0] >= MessageState::Delivered);
+}
+
+#[test]
+fn who_was_blocked_can_leave_nothing() {
+    let mut network = network(6, 8);
+    let who = network.node(ADA).account().to_string();
+    network.run_command(BOB, Command::Contact { who, change: ContactChange::Block }).unwrap();
+    network.run_for(Span::from_secs(60));
+    network.kill(BOB);
+    network.run_for(Span::from_secs(30));
+    say(&mut network, ADA, BOB, "ada 0");
+    network.run_for(Span::from_secs(120));
+    network.forget_events();
+    network.restart(BOB, None);
+    network.run_for(Span::from_secs(2 * 3600));
+    let came = network.events().iter().any(|(_, node, event)| {
+        *node == BOB && matches!(event, Event::Message(_) | Event::ContactRequest { .. })
+    });
+    assert!(!came, "{:?}", network.events());
+}

@@ -11,6 +11,7 @@
 //! | [`tidy`] | the house rules, one file per rule |
 //! | [`mod@bench`] | all benchmarks and their report |
 //! | [`fuzz`] | the libFuzzer run over the table of decoders |
+//! | [`soak`] | random seeds of a scenario, until the time is over |
 
 #![cfg_attr(
     test,
@@ -28,6 +29,7 @@ mod error;
 mod fuzz;
 mod invocation;
 mod machine;
+mod soak;
 mod tally;
 mod test;
 mod tidy;
@@ -61,6 +63,8 @@ enum Chore {
     Bench,
     /// Fuzz the decoders of network and stored bytes.
     Fuzz(fuzz::Options),
+    /// Run random seeds of a scenario of the simulator; each that fails is shown.
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -81,5 +85,6 @@ fn run(chore: &Chore) -> Result<(), Error> {
         Chore::Tidy => tidy::run(&workspace),
         Chore::Bench => bench::run(&workspace),
         Chore::Fuzz(options) => fuzz::run(&workspace, options),
+        Chore::Soak(options) => soak::run(&workspace, options),
     }
 }

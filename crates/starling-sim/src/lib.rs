@@ -3,7 +3,8 @@
 //! Not for: models. What runs here is the shipping core; only the world around it is made up: the clock, the wires,
 //! the disks and the dice, all from one seed, and the sessions, whose messages have their lengths but hide nothing.
 //!
-//! [`network::Network`] holds the nodes and the queue of what is on its way. Same seed, same trace.
+//! [`network::Network`] holds the nodes and the queue of what is on its way. Same seed, same trace. [`attack`] runs the
+//! overlays alone, so that more of them fit and more can be tried ([`overlays`], [`adversary`]).
 #![forbid(unsafe_code)]
 #![allow(
     clippy::expect_used,
@@ -13,10 +14,16 @@
 )]
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests compute small known numbers"))]
 
+pub mod adversary;
+pub mod attack;
+pub mod checks;
+pub mod faults;
 pub mod fuzz;
 pub mod network;
 pub mod node;
+pub mod overlays;
 pub mod scale;
+pub mod scenario;
 mod session;
 pub mod traffic;
 mod verdicts;

@@ -10,13 +10,14 @@ use starling_core::identity::Identity;
 use starling_core::io::{Input, Job, JobResult, Output};
 use starling_core::memory::MemoryStore;
 use starling_core::profile::Profile;
+use starling_core::storage::{RecordStore as _, StorageError};
 use starling_core::{Core, LookupId, Measured};
 use starling_crypto::stamp::StampSearch;
 use starling_overlay::io::ChannelBinding;
 use starling_overlay::overlay::Overlay;
 use starling_proto::ids::{AccountKey, NodeId, NodeKey};
 use starling_proto::message::Mode;
-use starling_proto::time::{Now, Tick};
+use starling_proto::time::{Now, Tick, UnixMillis};
 
 use crate::network::NodeIndex;
 use crate::session::InsecureAccount;
@@ -52,6 +53,16 @@ pub struct Node {
     timer: Option<Tick>,
     last_timer: Option<Tick>,
     spins: u32,
+    /// When the running process began: its running time counts from here.
+    began: Tick,
+    /// By how much its wall clock is ahead, in milliseconds.
+    skew_ms: i64,
+    /// Which of its cores runs, counted from its first start: what an earlier one asked for is not for the next.
+    pub(crate) life: u32,
+    /// Whether its disk is full.
+    full: bool,
+    /// Whether the process has found that out.
+    knows_full: bool,
     pub(crate) reachable: bool,
     pub(crate) greeting: (Mode, Vec<SocketAddr>),
     pub(crate) connections: BTreeMap<NodeIndex, Connection>,
@@ -60,14 +71,44 @@ pub struct Node {
     verifier: Option<SharedVerifier>,
 }
 
+/// What becomes of the machine in one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing.
+    Normal,
+    /// It fails before the commit.
+    CrashBeforeCommit,
+    /// It fails between the commit and the outputs.
+    CrashAfterCommit,
+}
+
+/// What came of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handled {
+    /// The node is down.
+    Down,
+    /// It is on disk; the outputs wait.
+    Committed,
+    /// The machine has failed.
+    Crashed,
+    /// There was no room: nothing of it is on disk, and another core was built from what is.
+    RolledBack,
+}
+
 /// A connection, as one end sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connection {
     pub(crate) binding: ChannelBinding,
+    /// Changes when a connection ends and another takes its place; one beside another has the same.
+    pub(crate) epoch: u64,
+    /// Whether this end dialled.
+    pub(crate) dialled: bool,
     /// When this end may use it: both have greeted by then.
     pub(crate) stands: Tick,
     /// When a request or an answer last used it.
     pub(crate) used: Tick,
+    /// When something last came on it.
+    pub(crate) heard: Tick,
 }
 
 impl Node {
@@ -94,6 +135,11 @@ impl Node {
             timer: None,
             last_timer: None,
             spins: 0,
+            began: Tick::ZERO,
+            skew_ms: 0,
+            life: 0,
+            full: false,
+            knows_full: false,
             greeting: (Mode::Client, Vec::new()),
             connections: BTreeMap::new(),
             traffic: Traffic::default(),
@@ -102,6 +148,19 @@ impl Node {
         };
         node.load(now);
         node
+    }
+
+    /// Both clocks as this node sees them, where the world's are `now`.
+    pub(crate) fn clocks(&self, now: Now) -> Now {
+        let wall = now.wall.get().saturating_add_signed(self.skew_ms);
+        Now { tick: Tick::ZERO.after(now.tick.since(self.began)), wall: UnixMillis::new(wall) }
+    }
+
+    /// Sets its wall clock ahead of the world's by so many milliseconds, or behind it. Says whether that is a change.
+    pub(crate) const fn set_skew(&mut self, ms: i64) -> bool {
+        let changes = self.skew_ms != ms;
+        self.skew_ms = ms;
+        changes
     }
 
     /// The node key.
@@ -128,34 +187,109 @@ impl Node {
         self.account
     }
 
+    /// What it has on disk, whether it runs or not.
+    #[must_use]
+    pub const fn disk(&self) -> &MemoryStore {
+        &self.disk
+    }
+
+    /// Whether its disk is full.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Starts a process. `now` is the world's.
     pub(crate) fn start(&mut self, address: Option<SocketAddr>, now: Now, seed: u64) {
         self.rng = ChaCha8Rng::seed_from_u64(seed);
         self.address = address.unwrap_or(self.address);
+        self.began = now.tick;
+        self.knows_full = false;
         self.load(now);
     }
 
+    /// Ends the process: what is not on disk is gone.
     pub(crate) fn stop(&mut self) {
         self.core = None;
         self.timer = None;
+        self.last_timer = None;
+        self.life = self.life.saturating_add(1);
     }
 
     fn load(&mut self, now: Now) {
+        let now = self.clocks(now);
         let core = Core::load(self.setup.config.clone(), now, &mut self.rng, &mut self.disk);
-        let core = self.core.insert(core.expect("the disk holds what the core wrote"));
+        let core =
+            self.core.insert(core.expect("the disk holds what the core wrote, and loading needs no room"));
         if let Some(verifier) = &self.verifier {
             core.set_verifier(Box::new(verifier.clone()));
         }
+        if self.knows_full {
+            core.set_disk_full(true);
+        }
     }
 
-    /// Hands over one input; false if the node is down.
-    pub(crate) fn handle(&mut self, now: Now, input: Input) -> bool {
-        let Some(core) = &mut self.core else { return false };
-        core.handle(now, &mut self.rng, &mut self.disk, input).expect("memory does not fail");
+    /// One batch: hands over one input and commits. `now` is the world's.
+    pub(crate) fn handle(&mut self, now: Now, input: Input, fate: Fate) -> Handled {
+        let clocks = self.clocks(now);
+        let Some(core) = &mut self.core else { return Handled::Down };
+        let before = (fate == Fate::CrashBeforeCommit || self.full).then(|| self.disk.clone());
+        match core.handle(clocks, &mut self.rng, &mut self.disk, input) {
+            Ok(()) if fate == Fate::Normal => Handled::Committed,
+            Ok(()) => {
+                if let Some(before) = before.filter(|_| fate == Fate::CrashBeforeCommit) {
+                    self.disk = before;
+                }
+                Handled::Crashed
+            }
+            Err(StorageError::Full) => {
+                self.disk = before.expect("a disk that runs full is full or filling");
+                self.disk.set_room(Some(0));
+                self.knows_full = true;
+                self.stop();
+                self.load(now);
+                Handled::RolledBack
+            }
+            Err(error) => panic!("memory does not fail: {error}"),
+        }
+    }
+
+    /// After so many more writes there is no room.
+    pub(crate) const fn fill_disk(&mut self, writes: u64) {
+        self.full = true;
+        self.disk.set_room(Some(writes));
+    }
+
+    /// There is room again; the core is told, and is to be woken then.
+    pub(crate) fn make_room(&mut self) {
+        self.full = false;
+        self.knows_full = false;
+        self.disk.set_room(None);
+        if let Some(core) = &mut self.core {
+            core.set_disk_full(false);
+        }
+    }
+
+    /// Flips a bit in one of the records that it holds. Says whether it holds one.
+    pub(crate) fn damage_record(&mut self, dice: u64) -> bool {
+        let held = self.disk.held_records().expect("memory does not fail");
+        let Some(place) = dice.checked_rem(held.len() as u64).and_then(|n| usize::try_from(n).ok()) else {
+            return false;
+        };
+        let Some(held) = held.get(place).filter(|_| !self.full) else { return false };
+        let Ok(Some(encoded)) = self.disk.read_record(&held.id) else { return false };
+        let mut bytes = encoded.to_vec();
+        let length = bytes.len() as u64;
+        let at = (dice >> 32).checked_rem(length).and_then(|n| usize::try_from(n).ok());
+        let Some(byte) = at.and_then(|at| bytes.get_mut(at)) else { return false };
+        *byte ^= 1 << ((dice >> 60) & 7);
+        self.disk.write_record(held, &bytes.into()).expect("there is room");
         true
     }
 
     /// Begins a lookup for whoever measures.
     pub(crate) fn look_up(&mut self, now: Now, target: NodeId, width: usize) -> LookupId {
+        let now = self.clocks(now);
         let core = self.core.as_mut().expect("a node that runs");
         core.look_up(now, &mut self.rng, &mut self.disk, (target, width)).expect("memory does not fail")
     }
@@ -186,9 +320,9 @@ impl Node {
         self.core.as_mut()?.poll_output()
     }
 
-    /// The time to wake the core at, if it is another than the one that is armed.
+    /// The time of the world to wake the core at, if it is another than the one that is armed.
     pub(crate) fn arm_timer(&mut self) -> Option<Tick> {
-        let wanted = self.core.as_ref()?.next_timeout();
+        let wanted = self.core.as_ref()?.next_timeout().map(|at| self.began.after(at.since(Tick::ZERO)));
         if wanted == self.timer {
             return None;
         }

@@ -183,7 +183,7 @@ fn somebody_away_hears_when_they_are_back_at_another_address() {
     network.kill(BOB);
     let waiting: Vec<Message> = (0..5).map(|n| say(&mut network, ADA, BOB, &n.to_string())).collect();
     network.run_for(Span::from_secs(3600));
-    assert_eq!(history(&mut network, ADA, BOB)[0].state, MessageState::Queued);
+    assert_eq!(history(&mut network, ADA, BOB)[0].state, MessageState::Stored);
     network.restart(BOB, Some("77.1.2.3:99".parse().unwrap()));
     delivered(&mut network, waiting.last().unwrap());
     assert_eq!(texts(&history(&mut network, BOB, ADA)), ["0", "1", "2", "3", "4"]);

@@ -4,11 +4,13 @@
 //! with a latency of its own for each pair, keeps deadlines and timers, and does jobs. A batch is one input: handled,
 //! committed, and only then its outputs leave, as in `starling-node`.
 
+mod globe;
+mod harm;
 mod queue;
 mod trace;
 mod wires;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rand_chacha::ChaCha8Rng;
@@ -17,15 +19,20 @@ use starling_core::io::{
     CallId, Command, CommandError, CommandId, CommandOutput, Event, Input, Job, JobId, Output,
 };
 use starling_core::{LookupId, Measured};
-use starling_overlay::io::{CallError, InboundId};
+use starling_overlay::io::InboundId;
 use starling_proto::addr::Peer;
 use starling_proto::frame::FrameKind;
-use starling_proto::ids::{NodeId, NodeKey};
+use starling_proto::ids::{AccountKey, NodeId, NodeKey};
+use starling_proto::message::Request;
 use starling_proto::time::{Now, Span, Tick, UnixMillis};
 
 use self::queue::{Happening, Queue};
 use self::trace::Trace;
-use crate::node::{Node, NodeSetup};
+use crate::checks::sometimes::{Reached, Sometimes};
+use crate::faults::NodeFaults;
+use crate::faults::link::Links;
+use crate::faults::partition::Cuts;
+use crate::node::{Fate, Handled, Node, NodeSetup};
 use crate::traffic::Traffic;
 use crate::verdicts::SharedVerifier;
 
@@ -45,6 +52,19 @@ pub struct World {
     /// Whether cores share what they found out about records. It makes large networks affordable and changes nothing
     /// else: the trace is the same.
     pub shared_verdicts: bool,
+    /// Where latencies come from.
+    pub terrain: Terrain,
+}
+
+/// Where latencies come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Terrain {
+    /// Each pair's is between the least and the most.
+    #[default]
+    Flat,
+    /// From distances on a sphere; the least and the most are of no account.
+    Globe,
 }
 
 impl Default for World {
@@ -54,6 +74,7 @@ impl Default for World {
             latency_min: Span::from_ms(10),
             latency_max: Span::from_ms(80),
             shared_verdicts: true,
+            terrain: Terrain::Flat,
         }
     }
 }
@@ -63,6 +84,10 @@ impl Default for World {
 struct Waiting {
     caller: NodeIndex,
     call: CallId,
+    ticket: u64,
+    /// The connection has ended, so that the answer finds nobody.
+    unanswered: bool,
+    since: Tick,
 }
 
 /// The nodes and what is on its way between them.
@@ -73,15 +98,23 @@ pub struct Network {
     queue: Queue,
     nodes: Vec<Node>,
     by_key: BTreeMap<NodeKey, NodeIndex>,
-    calls: BTreeSet<(NodeIndex, CallId)>,
+    /// What waits for an answer: ids come again after a crash, tickets do not.
+    calls: BTreeMap<(NodeIndex, CallId), u64>,
     inbound: BTreeMap<(NodeIndex, InboundId), Waiting>,
     next_id: u64,
+    next_ticket: u64,
     results: BTreeMap<CommandId, Result<CommandOutput, CommandError>>,
     events: Vec<(Tick, NodeIndex, Event)>,
     trace: Trace,
     verifiers: BTreeMap<u8, SharedVerifier>,
     measured: BTreeMap<(NodeIndex, LookupId), Measured>,
     by_kind: BTreeMap<FrameKind, u64>,
+    /// What goes wrong is drawn from dice of its own, so that a world without faults is the same as before.
+    fault_dice: ChaCha8Rng,
+    links: Links,
+    node_faults: NodeFaults,
+    cuts: Cuts,
+    reached: Reached,
 }
 
 /// When the virtual world begins, in milliseconds since 1970: 1 January 2026.
@@ -98,15 +131,21 @@ impl Network {
             queue: Queue::default(),
             nodes: Vec::new(),
             by_key: BTreeMap::new(),
-            calls: BTreeSet::new(),
+            calls: BTreeMap::new(),
             inbound: BTreeMap::new(),
             next_id: 0,
+            next_ticket: 0,
             results: BTreeMap::new(),
             events: Vec::new(),
             trace: Trace::default(),
             verifiers: BTreeMap::new(),
             measured: BTreeMap::new(),
             by_kind: BTreeMap::new(),
+            fault_dice: fault_dice(world.seed),
+            links: Links::new(),
+            node_faults: NodeFaults::default(),
+            cuts: Cuts::default(),
+            reached: Reached::default(),
         }
     }
 
@@ -121,12 +160,20 @@ impl Network {
     /// # Panics
     /// If the node cannot be made: a broken simulation must not go on.
     pub fn add(&mut self, setup: NodeSetup) -> NodeIndex {
+        self.add_at(setup, address_of(NodeIndex(self.nodes.len())))
+    }
+
+    /// Adds a node at an address, which decides its address groups.
+    ///
+    /// # Panics
+    /// If the node cannot be made: a broken simulation must not go on.
+    pub fn add_at(&mut self, setup: NodeSetup, address: SocketAddr) -> NodeIndex {
         let index = NodeIndex(self.nodes.len());
         let policy = setup.config.stamps;
         let verifier = self.verifiers.entry(policy.bits()).or_insert_with(|| SharedVerifier::new(policy));
         let verifier = self.world.shared_verdicts.then(|| verifier.clone());
         let seed = self.dice.next_u64();
-        let node = Node::new(setup, address_of(index), verifier, (self.now(), seed));
+        let node = Node::new(setup, address, verifier, (self.now(), seed));
         self.by_key.insert(node.key(), index);
         self.nodes.push(node);
         self.after_batch(index);
@@ -211,6 +258,32 @@ impl Network {
         &self.events
     }
 
+    /// Takes what the nodes wanted to show.
+    pub fn take_events(&mut self) -> Vec<(Tick, NodeIndex, Event)> {
+        core::mem::take(&mut self.events)
+    }
+
+    /// Requests of a node that wait for an answer.
+    #[must_use]
+    pub fn calls_of(&self, index: NodeIndex) -> usize {
+        let first = CallId::Overlay(starling_overlay::io::CallId(0));
+        self.calls.range((index, first)..).take_while(|((of, _), _)| *of == index).count()
+    }
+
+    /// Requests that a node has not answered, and since when the oldest of them waits.
+    #[must_use]
+    pub fn unanswered_of(&self, index: NodeIndex) -> (usize, Option<Tick>) {
+        let waiting = self.inbound.range((index, InboundId(0))..=(index, InboundId(u64::MAX)));
+        let since: Vec<Tick> = waiting.map(|(_, waiting)| waiting.since).collect();
+        (since.len(), since.into_iter().min())
+    }
+
+    /// Who has this account.
+    #[must_use]
+    pub fn node_of(&self, account: &AccountKey) -> Option<NodeIndex> {
+        self.nodes.iter().position(|node| node.account() == *account).map(NodeIndex)
+    }
+
     /// Requests that have travelled.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -229,6 +302,11 @@ impl Network {
         &self.by_kind
     }
 
+    /// The places of all nodes, in the order in which they came.
+    pub fn indices(&self) -> impl ExactSizeIterator<Item = NodeIndex> + use<> {
+        (0..self.nodes.len()).map(NodeIndex)
+    }
+
     /// The nodes, in the order in which they came.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &Node> {
         self.nodes.iter()
@@ -238,25 +316,6 @@ impl Network {
     #[must_use]
     pub fn trace(&self) -> [u8; 32] {
         self.trace.hash()
-    }
-
-    /// Takes a node off the network without a word; its disk stays.
-    pub fn kill(&mut self, index: NodeIndex) {
-        let key = self.node(index).key();
-        self.at(index).stop();
-        for (peer, _) in core::mem::take(&mut self.at(index).connections) {
-            if self.at(peer).connections.remove(&index).is_some() {
-                self.schedule(Span::from_secs(5), Happening::Input(peer, Input::PeerDown(key)));
-            }
-        }
-    }
-
-    /// Brings a node back with the disk it had, at `address` or where it was.
-    pub fn restart(&mut self, index: NodeIndex, address: Option<SocketAddr>) {
-        let now = self.now();
-        let seed = self.dice.next_u64();
-        self.at(index).start(address, now, seed);
-        self.after_batch(index);
     }
 
     /// Runs for `span` of virtual time.
@@ -282,23 +341,49 @@ impl Network {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Input(index, input) => self.hand_over(index, input),
+            Happening::Owed { to, life, input } => {
+                if self.node(to).life == life {
+                    self.hand_over(to, input);
+                }
+            }
             Happening::Timer(index) => {
                 let now = self.now;
                 if self.at(index).timer_fires(now) {
                     self.hand_over(index, Input::Timer);
                 }
             }
-            Happening::Arrive { from, to, call, request } => self.arrive(from, to, call, request),
-            Happening::Deadline { from, call } => self.fail(from, call, CallError::TimedOut),
+            Happening::Arrive(parcel) => self.arrive(*parcel),
+            Happening::Again(parcel, left) => self.try_again(parcel, left),
+            Happening::Down { at, peer } => self.tell_down(at, peer),
+            Happening::Deadline { from, to, call, ticket, began } => {
+                if self.calls.get(&(from, call)) == Some(&ticket) {
+                    self.run_out(from, (call, ticket), began, to);
+                }
+            }
             Happening::Idle { dialler, other, binding } => self.close_idle(dialler, other, &binding),
+            Happening::Restart(index) => self.restart_crashed(index),
+            Happening::Room(index) => self.make_room(index),
         }
     }
 
     /// One batch: one input, one commit, then the outputs.
     fn hand_over(&mut self, index: NodeIndex, input: Input) {
-        let now = self.now();
-        if self.at(index).handle(now, input) {
-            self.after_batch(index);
+        let (now, fate) = (self.now(), self.fate());
+        let command = match &input {
+            Input::Command { id, .. } => Some(*id),
+            _ => None,
+        };
+        let delivers = matches!(&input, Input::Request { request: Request::Deliver(_), .. });
+        match self.at(index).handle(now, input, fate) {
+            Handled::Down => {}
+            Handled::Committed => self.after_batch(index),
+            Handled::Crashed => {
+                if delivers && fate == Fate::CrashAfterCommit {
+                    self.reached.note(Sometimes::MessageCameTwice);
+                }
+                self.crash(index, fate);
+            }
+            Handled::RolledBack => self.after_rollback(index, command),
         }
     }
 
@@ -318,8 +403,11 @@ impl Network {
     fn carry_out(&mut self, index: NodeIndex, output: Output) {
         match output {
             Output::Call { call, to, request, way, deadline } => {
-                self.calls.insert((index, call));
-                self.schedule(deadline, Happening::Deadline { from: index, call });
+                let ticket = self.fresh_ticket();
+                self.calls.insert((index, call), ticket);
+                let (began, to_whom) = (self.now, self.by_key.get(&to.key()).copied());
+                let due = Happening::Deadline { from: index, to: to_whom, call, ticket, began };
+                self.schedule(deadline, due);
                 self.call(index, call, &to, request, way);
             }
             Output::Reply { inbound, response, .. } => self.reply(index, inbound, response),
@@ -346,8 +434,10 @@ impl Network {
     }
 
     fn work(&mut self, index: NodeIndex, job: JobId, work: &Job) {
-        let result = self.node(index).work(work);
-        self.schedule(Span::from_secs(1), Happening::Input(index, Input::JobDone { job, result }));
+        let node = self.node(index);
+        let (life, result) = (node.life, node.work(work));
+        let input = Input::JobDone { job, result };
+        self.schedule(Span::from_secs(1), Happening::Owed { to: index, life, input });
     }
 
     fn schedule(&mut self, wait: Span, happening: Happening) {
@@ -358,11 +448,22 @@ impl Network {
         self.next_id = self.next_id.saturating_add(1);
         self.next_id
     }
+
+    const fn fresh_ticket(&mut self) -> u64 {
+        self.next_ticket = self.next_ticket.saturating_add(1);
+        self.next_ticket
+    }
+}
+
+fn fault_dice(seed: u64) -> ChaCha8Rng {
+    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    dice.set_stream(2);
+    dice
 }
 
 /// A public address in an address group of its own: the first number from 11 to 99, which holds no private or special
 /// range, a /16 for each node while they last.
-fn address_of(index: NodeIndex) -> SocketAddr {
+pub(crate) fn address_of(index: NodeIndex) -> SocketAddr {
     let number = u32::try_from(index.0).unwrap_or(u32::MAX);
     let (street, town) = (number / 89, number % 89);
     let [_, _, high, low] = street.to_be_bytes();

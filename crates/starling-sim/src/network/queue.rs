@@ -3,26 +3,62 @@
 use std::collections::BTreeMap;
 
 use starling_overlay::io::ChannelBinding;
-use starling_proto::message::Request;
+use starling_proto::message::{Request, Response};
 use starling_proto::time::Tick;
 
 use starling_core::io::{CallId, Input};
 
 use super::NodeIndex;
+use crate::faults::link::Remaining;
 
 /// Something on its way.
 #[derive(Debug)]
 pub(super) enum Happening {
-    /// Something reaches a core.
+    /// Something reaches whatever core runs then.
     Input(NodeIndex, Input),
+    /// Something reaches the core that asked for it, if that one still runs.
+    Owed { to: NodeIndex, life: u32, input: Input },
     /// A core wanted to be woken.
     Timer(NodeIndex),
-    /// A request reaches its peer.
-    Arrive { from: NodeIndex, to: NodeIndex, call: CallId, request: Request },
+    /// A frame has arrived.
+    Arrive(Box<Parcel>),
+    /// What is missing of a frame is sent again.
+    Again(Box<Parcel>, Remaining),
+    /// The connection with a peer has ended, unless there is another meanwhile.
+    Down { at: NodeIndex, peer: NodeIndex },
     /// Nothing has come back in time.
-    Deadline { from: NodeIndex, call: CallId },
+    Deadline { from: NodeIndex, to: Option<NodeIndex>, call: CallId, ticket: u64, began: Tick },
     /// A connection may have been without a request for long enough to be closed by the side that dialled.
     Idle { dialler: NodeIndex, other: NodeIndex, binding: ChannelBinding },
+    /// A machine that failed starts again.
+    Restart(NodeIndex),
+    /// There is room on a disk again.
+    Room(NodeIndex),
+}
+
+/// A frame on its way.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) from: NodeIndex,
+    pub(super) to: NodeIndex,
+    /// Its connection.
+    pub(super) epoch: u64,
+    /// When it was first sent.
+    pub(super) sent: Tick,
+    /// Whose request it is or answers.
+    pub(super) call: CallId,
+    /// Which of the calls of this id.
+    pub(super) ticket: u64,
+    pub(super) cargo: Cargo,
+}
+
+/// What a frame is.
+#[derive(Debug)]
+pub(super) enum Cargo {
+    /// A request; whether its answer gets lost because the connection ends.
+    Request { request: Request, unanswered: bool },
+    /// An answer.
+    Answer(Response),
 }
 
 /// The queue.

@@ -4,12 +4,14 @@ use rand_core::Rng as _;
 use starling_core::io::{CallId, Input, Way};
 use starling_overlay::io::{CallError, ChannelBinding, InboundId, Remote};
 use starling_proto::addr::Peer;
-use starling_proto::message::{Hello, Request, Response};
+use starling_proto::message::{Hello, Request, Response, StoreOutcome};
 use starling_proto::time::{Span, Tick};
 use starling_proto::version::ProtocolVersion;
 
-use super::queue::Happening;
-use super::{Network, NodeIndex, Waiting};
+use super::queue::{Cargo, Happening, Parcel};
+use super::{Network, NodeIndex, Terrain, Waiting, globe};
+use crate::checks::sometimes::Sometimes;
+use crate::faults::link::{Remaining, SILENCE, Try};
 use crate::node::Connection;
 
 /// A connection without a request for this long is closed by the side that dialled, as in `starling-node`.
@@ -29,19 +31,103 @@ impl Network {
             Some(connection) => connection.stands,
             None => self.connect(from, target),
         };
-        let arrives = stands.max(self.now).after(self.latency(from, target));
         self.count_request(from, target, &request, frame.len());
         self.touch(from, target);
-        self.schedule(arrives.since(self.now), Happening::Arrive { from, to: target, call, request });
+        let unanswered = way == Way::Any && self.links.faults.repeats.happens(&mut self.fault_dice);
+        if unanswered {
+            self.reached.note(Sometimes::AskedTwice);
+            self.ask((from, target, call), request.clone(), (stands, frame.len(), true));
+            self.end_connection(from, target);
+            let stands = self.connect(from, target);
+            return self.ask((from, target, call), request, (stands, frame.len(), false));
+        }
+        self.ask((from, target, call), request, (stands, frame.len(), false));
+    }
+
+    fn ask(
+        &mut self,
+        (from, to, call): (NodeIndex, NodeIndex, CallId),
+        request: Request,
+        (stands, bytes, unanswered): (Tick, usize, bool),
+    ) {
+        let Some(&ticket) = self.calls.get(&(from, call)) else { return };
+        let cargo = Cargo::Request { request, unanswered };
+        self.send((from, to), (call, ticket), cargo, (stands.max(self.now), bytes));
+    }
+
+    /// Puts a frame on its way on the connection that stands, from `at` on.
+    fn send(
+        &mut self,
+        (from, to): (NodeIndex, NodeIndex),
+        (call, ticket): (CallId, u64),
+        cargo: Cargo,
+        (at, bytes): (Tick, usize),
+    ) {
+        let epoch = self.node(from).connections.get(&to).map_or(0, |connection| connection.epoch);
+        let leaves = at.after(self.links.queue(from, bytes, at));
+        let parcel = Parcel { from, to, epoch, sent: leaves, call, ticket, cargo };
+        self.attempt(Box::new(parcel), Remaining::of(bytes), leaves);
+    }
+
+    fn attempt(&mut self, parcel: Box<Parcel>, left: Remaining, at: Tick) {
+        let way = (parcel.from, parcel.to);
+        let (latency, cut) = (self.latency(way.0, way.1), self.cuts.block(way.0, way.1));
+        match self.links.attempt(way, (at, latency, cut), left, &mut self.fault_dice) {
+            Try::Through(late) => {
+                let arrives = at.after(latency).after(late);
+                self.schedule(arrives.since(self.now), Happening::Arrive(parcel));
+            }
+            Try::Missing(missing, wait) => {
+                self.schedule(at.after(wait).since(self.now), Happening::Again(parcel, missing));
+            }
+        }
+    }
+
+    /// What is missing of a frame goes out again, unless its connection has ended, or ends for that.
+    pub(super) fn try_again(&mut self, parcel: Box<Parcel>, left: Remaining) {
+        let Parcel { from, to, epoch, sent, .. } = *parcel;
+        let standing = self.node(from).connections.get(&to);
+        if standing.is_none_or(|connection| connection.epoch != epoch) {
+            return self.perish(&parcel);
+        }
+        if self.now.since(sent) >= SILENCE {
+            self.reached.note(Sometimes::FellSilent);
+            return self.end_connection(from, to);
+        }
+        self.reached.note(Sometimes::SentAgain);
+        self.attempt(parcel, left, self.now);
+    }
+
+    /// A frame whose connection has ended.
+    fn perish(&mut self, parcel: &Parcel) {
+        let whose = match parcel.cargo {
+            Cargo::Request { unanswered: true, .. } => return,
+            Cargo::Request { .. } => parcel.from,
+            Cargo::Answer(_) => parcel.to,
+        };
+        self.fail(whose, (parcel.call, parcel.ticket), CallError::Closed);
+    }
+
+    /// A connection ends at both ends.
+    fn end_connection(&mut self, one: NodeIndex, other: NodeIndex) {
+        for (here, there) in [(one, other), (other, one)] {
+            self.at(here).connections.remove(&there);
+            self.schedule(Span::ZERO, Happening::Down { at: here, peer: there });
+        }
     }
 
     /// The node behind `to`, if it is up, has one of the addresses, and takes dials or is connected already.
-    fn reach(&self, from: NodeIndex, to: &Peer, fresh: bool) -> Option<NodeIndex> {
+    fn reach(&mut self, from: NodeIndex, to: &Peer, fresh: bool) -> Option<NodeIndex> {
         let target = *self.by_key.get(&to.key())?;
         let node = self.node(target);
         let connected = !fresh && self.node(from).connections.contains_key(&target);
         let dialable = node.reachable && to.addresses().contains(&node.address());
-        (node.is_up() && target != from && (connected || dialable)).then_some(target)
+        let there = node.is_up() && target != from && (connected || dialable);
+        let barred = there && !connected && self.cuts.bar_dials(from, target);
+        if barred {
+            self.reached.note(Sometimes::DialCut);
+        }
+        (there && !barred).then_some(target)
     }
 
     /// Gives the time from which the side that dials may use it.
@@ -49,18 +135,22 @@ impl Network {
         let mut binding: ChannelBinding = [0; 32];
         self.dice.fill_bytes(&mut binding);
         let latency = self.latency(from, to);
-        for (here, there, dialled, wait) in [(to, from, false, 3), (from, to, true, 4)] {
-            let stands = self.now.after(latency.times(wait));
-            let connection = Connection { binding, stands, used: stands };
+        let epoch = self.node(from).connections.get(&to).map(|connection| connection.epoch);
+        let epoch = epoch.unwrap_or_else(|| self.fresh_ticket());
+        let late = self.links.dial_delay((from, to), self.now, &mut self.fault_dice);
+        for (here, there, dialled, flights) in [(to, from, false, 3), (from, to, true, 4)] {
+            let stands = self.now.after(latency.times(flights)).after(late);
+            let connection = Connection { binding, epoch, dialled, stands, used: stands, heard: stands };
             self.at(here).connections.insert(there, connection);
             let hello = self.hello(there, here);
             let remote = self.remote(there, binding);
+            let life = self.node(here).life;
             let input = Input::PeerUp { remote, hello, dialled };
-            self.schedule(latency.times(wait), Happening::Input(here, input));
+            self.schedule(stands.since(self.now), Happening::Owed { to: here, life, input });
         }
         self.at(from).traffic.handshakes += 1;
         self.schedule(IDLE, Happening::Idle { dialler: from, other: to, binding });
-        self.now.after(latency.times(4))
+        self.now.after(latency.times(4)).after(late)
     }
 
     /// Notes that a connection is in use.
@@ -85,8 +175,16 @@ impl Network {
         let latency = self.latency(dialler, other);
         for (here, there, wait) in [(dialler, other, Span::ZERO), (other, dialler, latency)] {
             self.at(here).connections.remove(&there);
-            let key = self.node(there).key();
-            self.schedule(wait, Happening::Input(here, Input::PeerDown(key)));
+            self.schedule(wait, Happening::Down { at: here, peer: there });
+        }
+    }
+
+    /// Tells a core that the last connection with a peer has ended, unless another stands by now.
+    pub(super) fn tell_down(&mut self, at: NodeIndex, peer: NodeIndex) {
+        let standing = self.node(at).connections.get(&peer);
+        if standing.is_none_or(|connection| connection.stands > self.now) {
+            let key = self.node(peer).key();
+            self.hand_over(at, Input::PeerDown(key));
         }
     }
 
@@ -102,27 +200,60 @@ impl Network {
         self.at(to).traffic.bytes_received += bytes as u64;
     }
 
-    fn hello(&self, from: NodeIndex, to: NodeIndex) -> Hello {
+    pub(super) fn hello(&self, from: NodeIndex, to: NodeIndex) -> Hello {
         let (mode, addresses) = self.node(from).greeting.clone();
         Hello {
             version: ProtocolVersion::CURRENT,
             mode,
-            coarse_time_min: self.now().seconds().get() / 60,
+            coarse_time_min: self.node(from).clocks(self.now()).seconds().get() / 60,
             observed: Some(self.node(to).address()),
             addresses,
         }
     }
 
-    fn remote(&self, of: NodeIndex, binding: ChannelBinding) -> Remote {
+    pub(super) fn remote(&self, of: NodeIndex, binding: ChannelBinding) -> Remote {
         Remote { key: self.node(of).key(), address: self.node(of).address(), binding }
     }
 
-    pub(super) fn arrive(&mut self, from: NodeIndex, to: NodeIndex, call: CallId, request: Request) {
+    pub(super) fn arrive(&mut self, parcel: Parcel) {
+        let (now, epoch) = (self.now, parcel.epoch);
+        if let Some(connection) = self.at(parcel.to).connections.get_mut(&parcel.from) {
+            if connection.epoch != epoch {
+                return self.perish(&parcel);
+            }
+            connection.heard = now;
+        }
+        let Parcel { from, to, call, ticket, cargo, .. } = parcel;
+        match cargo {
+            Cargo::Request { request, unanswered } => {
+                self.asked((from, to), (call, ticket), request, unanswered);
+            }
+            Cargo::Answer(response) => {
+                if self.calls.get(&(to, call)) == Some(&ticket) {
+                    self.calls.remove(&(to, call));
+                    self.hand_over(to, Input::Answer { call, answer: Ok(response) });
+                }
+            }
+        }
+    }
+
+    fn asked(
+        &mut self,
+        (from, to): (NodeIndex, NodeIndex),
+        (call, ticket): (CallId, u64),
+        request: Request,
+        unanswered: bool,
+    ) {
         let Some(&Connection { binding, .. }) = self.node(from).connections.get(&to) else {
-            return self.fail(from, call, CallError::Closed);
+            // Of a machine that is down nothing is heard; one that runs again says that it knows no such connection.
+            if self.node(to).is_up() {
+                self.fail(from, (call, ticket), CallError::Closed);
+            }
+            return;
         };
         let inbound = InboundId(self.fresh_id());
-        self.inbound.insert((to, inbound), Waiting { caller: from, call });
+        self.inbound
+            .insert((to, inbound), Waiting { caller: from, call, ticket, unanswered, since: self.now });
         let remote = self.remote(from, binding);
         self.hand_over(to, Input::Request { remote, inbound, request });
     }
@@ -133,30 +264,71 @@ impl Network {
         };
         let frame = response.to_frame().expect("a core answers within the bounds of the protocol");
         self.trace.frame(self.now, from, &inbound.0.to_be_bytes(), &frame);
+        self.note_refusals(&response);
         self.count_bytes(from, waiting.caller, frame.len());
         self.touch(from, waiting.caller);
-        if self.calls.remove(&(waiting.caller, waiting.call)) {
-            let latency = self.latency(from, waiting.caller);
-            let input = Input::Answer { call: waiting.call, answer: Ok(response) };
-            self.schedule(latency, Happening::Input(waiting.caller, input));
+        let Waiting { caller, call, ticket, unanswered, .. } = waiting;
+        if !unanswered && self.calls.get(&(caller, call)) == Some(&ticket) {
+            self.send((from, caller), (call, ticket), Cargo::Answer(response), (self.now, frame.len()));
         }
     }
 
-    pub(super) fn fail(&mut self, from: NodeIndex, call: CallId, error: CallError) {
-        if self.calls.remove(&(from, call)) {
+    fn note_refusals(&mut self, response: &Response) {
+        match response {
+            Response::Stored(StoreOutcome::Stored | StoreOutcome::HaveNewer) => {}
+            Response::Stored(_) => self.reached.note(Sometimes::StoreRefused),
+            Response::Refused(_) => self.reached.note(Sometimes::RequestRefused),
+            _ => {}
+        }
+    }
+
+    /// A call has had no answer in time. A connection on which nothing at all came since it began is given up, as the
+    /// shell does; the other end hears of it if it can.
+    pub(super) fn run_out(
+        &mut self,
+        from: NodeIndex,
+        call: (CallId, u64),
+        began: Tick,
+        to: Option<NodeIndex>,
+    ) {
+        let silent = |to: &NodeIndex| {
+            let standing = self.node(from).connections.get(to);
+            standing.is_some_and(|connection| connection.heard < began && connection.stands < self.now)
+        };
+        if let Some(to) = to.filter(silent) {
+            self.at(from).connections.remove(&to);
+            self.schedule(Span::ZERO, Happening::Down { at: from, peer: to });
+            self.at(to).connections.remove(&from);
+            let heard = if self.cuts.block(from, to) { SILENCE } else { self.latency(from, to) };
+            self.schedule(heard, Happening::Down { at: to, peer: from });
+        }
+        self.fail(from, call, CallError::TimedOut);
+    }
+
+    pub(super) fn fail(&mut self, from: NodeIndex, (call, ticket): (CallId, u64), error: CallError) {
+        if self.calls.get(&(from, call)) == Some(&ticket) {
+            self.calls.remove(&(from, call));
             self.hand_over(from, Input::Answer { call, answer: Err(error) });
         }
     }
 
     /// Fails a call with the next batch, since the one that asked is still being carried out.
     fn fail_soon(&mut self, from: NodeIndex, call: CallId, error: CallError) {
-        if self.calls.remove(&(from, call)) {
-            self.schedule(Span::ZERO, Happening::Input(from, Input::Answer { call, answer: Err(error) }));
+        if self.calls.remove(&(from, call)).is_some() {
+            let (life, input) = (self.node(from).life, Input::Answer { call, answer: Err(error) });
+            self.schedule(Span::ZERO, Happening::Owed { to: from, life, input });
         }
     }
 
     /// One-way latency of a pair: the same in every run with the same seed, and in both directions.
-    fn latency(&self, a: NodeIndex, b: NodeIndex) -> Span {
+    pub(super) fn latency(&self, a: NodeIndex, b: NodeIndex) -> Span {
+        match self.world.terrain {
+            Terrain::Flat => self.flat_latency(a, b),
+            Terrain::Globe => globe::latency(self.world.seed, a, b),
+        }
+    }
+
+    fn flat_latency(&self, a: NodeIndex, b: NodeIndex) -> Span {
         let (low, high) = (a.0.min(b.0) as u64, a.0.max(b.0) as u64);
         let range = self.world.latency_max.as_ms().saturating_sub(self.world.latency_min.as_ms());
         let dice = scattered(self.world.seed ^ scattered(low.rotate_left(32) ^ high));
@@ -166,7 +338,7 @@ impl Network {
 }
 
 /// SplitMix64: every bit of the number tells on every bit of the result.
-const fn scattered(number: u64) -> u64 {
+pub(super) const fn scattered(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,11 +1,16 @@
 //! `starling lab`: simulations of many peers in this process, and what they show.
 
+mod attack;
+mod attack_page;
 mod chart;
 mod law;
 mod meter;
 mod progress;
 mod report;
 mod scale;
+mod scale_page;
+mod scenario;
+mod work;
 
 use std::process::ExitCode;
 
@@ -28,10 +33,14 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     Scale(scale::Args),
+    Attack(attack::Args),
+    Scenario(scenario::Args),
 }
 
 pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
     match args.action {
         Action::Scale(args) => scale::run(args, context),
+        Action::Attack(args) => attack::run(args, context),
+        Action::Scenario(args) => scenario::run(args, context),
     }
 }

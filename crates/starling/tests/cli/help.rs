@@ -35,6 +35,7 @@ const COMMANDS: &[&[&str]] = &[
     &["demo"],
     &["lab"],
     &["lab", "scale"],
+    &["lab", "attack"],
 ];
 
 /// The names in the list of commands of a help text.

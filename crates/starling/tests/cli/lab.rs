@@ -113,3 +113,84 @@ fn an_interrupt_ends_it_and_leaves_nothing() {
     assert!(ended.err.contains("interrupted"), "{ended:?}");
     assert!(!report.exists(), "an empty report is no report");
 }
+
+/// What scripts rely on.
+const ATTACK_FIELDS: [&str; 8] =
+    ["id", "nodes", "seed", "params", "trials", "success", "requests_mean", "bytes_mean"];
+
+fn attack(home: &Home, more: &[&str]) -> Value {
+    let small = ["lab", "attack", "--nodes", "100", "--trials", "20", "--tables", "filled", "--json"];
+    let done = home.run([small.as_slice(), more].concat());
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    done.json()
+}
+
+#[test]
+fn attacks_are_measured() {
+    let home = Home::empty();
+    let report = home.beside("attacks.html", "an older report");
+    let names = ["--scenario", "colluders-20-vanish-40,plain20-ground-20-frozen,silent-10"];
+    let document = attack(&home, &[names.as_slice(), &["--html", report.to_str().unwrap()]].concat());
+    let scenarios = document["scenarios"].as_array().unwrap();
+    let ids: Vec<&str> = scenarios.iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["silent-10", "colluders-20-vanish-40", "plain20-ground-20-frozen"]);
+    for one in scenarios {
+        assert!(ATTACK_FIELDS.iter().all(|field| !one[field].is_null()), "{one}");
+        assert_eq!(
+            (&one["nodes"], &one["seed"], &one["params"]["tables"]),
+            (&100.into(), &1.into(), &"filled".into())
+        );
+        assert!(one["success_low"].as_f64() <= one["success"].as_f64());
+    }
+    assert_eq!((&scenarios[0]["success"], &scenarios[0]["met"]), (&1.0.into(), &true.into()));
+    assert_eq!(scenarios[2]["success"], 0.0, "whoever owns the key decides what is there");
+    let page = std::fs::read_to_string(report).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "the older report is gone");
+    assert!(
+        page.contains("<svg ") && page.contains("starling lab attack --nodes 100") && !page.contains("href")
+    );
+    assert_eq!(document, attack(&home, &names), "the same seed, the same document");
+}
+
+#[test]
+fn attacks_that_cannot_be_run_are_refused_before_anything_is() {
+    let home = Home::empty();
+    let cases: [(&str, &[&str]); 4] = [
+        ("few_nodes", &["--nodes", "10"]),
+        ("too_many_nodes", &["--nodes", "1000000"]),
+        ("no_trials", &["--trials", "0"]),
+        ("unknown", &["--scenario", "ponies"]),
+    ];
+    for (name, args) in cases {
+        let refused = home.run([&["lab", "attack"], args].concat());
+        assert_eq!((refused.code, refused.out.as_str()), (Some(2), ""), "{name}: {refused:?}");
+        insta::assert_snapshot!(format!("failure_lab_attack_{name}"), refused.seen(&home));
+    }
+}
+
+#[test]
+fn a_scenario_runs_and_tells_what_it_found() {
+    let home = Home::empty();
+    let list = home.run(["lab", "scenario", "--json"]).json();
+    assert!(list["scenarios"].as_array().unwrap().iter().any(|one| one["name"] == "mixed-faults"), "{list}");
+    let tiny = "about = \"Three people in peace, for half a minute.\"\nnodes = 3\nhealing_s = 600\n\n[[phase]]\n\
+                seconds = 30\nmessages_per_minute = 10\n";
+    let file = home.beside("tiny.toml", tiny);
+    let file = file.to_str().unwrap();
+    let done = home.run(["lab", "scenario", file, "--seed", "3", "--runs", "2", "--json"]);
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    let runs = done.json()["runs"].as_array().unwrap().clone();
+    assert_eq!((runs.len(), &runs[0]["seed"], &runs[1]["ok"]), (2, &3.into(), &true.into()), "{runs:?}");
+    assert_eq!(home.run(["lab", "scenario", file, "--seed", "4", "--json"]).json()["runs"][0], runs[1]);
+}
+
+#[test]
+fn a_wrong_scenario_is_refused() {
+    let home = Home::empty();
+    let wrong = home.run(["lab", "scenario", "no-such"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.err.contains("mixed-faults"), "{wrong:?}");
+    let file = home.beside("wrong.toml", "about = \"x\"\nnodes = -1\n");
+    let wrong = home.run(["lab", "scenario", file.to_str().unwrap()]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}

@@ -1,4 +1,4 @@
-//! One plot, as SVG that needs nothing from outside.
+//! Plots, as SVG that needs nothing from outside.
 
 use std::error::Error;
 
@@ -56,6 +56,37 @@ pub(super) fn draw(title: &str, unit: &str, lines: &[Line<'_>]) -> Result<Option
     Ok(Some(svg))
 }
 
+/// Draws shares, in percent, over a share of attackers, in percent. `None` without points.
+pub(super) fn draw_shares(
+    title: &str,
+    unit: &str,
+    lines: &[Line<'_>],
+) -> Result<Option<String>, Box<dyn Error>> {
+    if lines.iter().all(|line| line.points.is_empty()) {
+        return Ok(None);
+    }
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        area.fill(&WHITE)?;
+        let mut builder = ChartBuilder::on(&area);
+        builder.caption(title, (FONT, 18)).margin(14).x_label_area_size(42).y_label_area_size(76);
+        let mut chart = builder.build_cartesian_2d(0.0..60.0, 0.0..105.0)?;
+        chart.configure_mesh().x_desc(unit).y_desc("% found").label_style((FONT, 12)).draw()?;
+        for (line, colour) in lines.iter().zip(COLOURS) {
+            let marks = line.points.iter().map(|&point| Circle::new(point, 4, colour.filled()));
+            let mark = move |(x, y): (i32, i32)| Circle::new((x.saturating_add(9), y), 4, colour.filled());
+            chart.draw_series(marks)?.label(line.name).legend(mark);
+            chart.draw_series(LineSeries::new(line.points.clone(), &colour))?;
+        }
+        let mut legend = chart.configure_series_labels();
+        legend.background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).label_font((FONT, 12));
+        legend.position(SeriesLabelPosition::LowerLeft).draw()?;
+        area.present()?;
+    }
+    Ok(Some(svg))
+}
+
 /// From half of the least to twice the most.
 fn range(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = numbers.fold((f64::MAX, 0.0), |(low, high), n| (n.min(low), n.max(high)));
@@ -79,6 +110,14 @@ mod tests {
         let svg = draw("Requests", "requests", &[line]).unwrap().unwrap();
         assert!(svg.starts_with("<svg ") && svg.contains("lookups") && svg.contains("<polyline"));
         assert!(!svg.contains("href"), "nothing from outside");
+    }
+
+    #[test]
+    fn shares_stand_for_themselves() {
+        let line = Line { name: "starling", points: vec![(10.0, 100.0), (50.0, 99.1)], law: None };
+        let svg = draw_shares("Found", "% of nodes collude", &[line]).unwrap().unwrap();
+        assert!(svg.contains("starling") && svg.contains("<polyline") && !svg.contains("href"));
+        assert!(draw_shares("Found", "%", &[]).unwrap().is_none());
     }
 
     #[test]

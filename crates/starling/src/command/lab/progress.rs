@@ -1,7 +1,6 @@
 //! How far a simulation is, on a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use starling_sim::scale::{Plan, Progress};
 
 const LOOK: &str = "{prefix} [{wide_bar}] {msg}, {elapsed}, {eta} left";
 
@@ -10,20 +9,20 @@ pub(super) struct Bar(ProgressBar);
 
 impl Bar {
     /// The bar of one run.
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(name: String) -> Self {
         let bar = ProgressBar::new(1);
         if let Ok(style) = ProgressStyle::with_template(LOOK) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(format!("{} nodes", plan.nodes));
+        bar.set_prefix(name);
         Self(bar)
     }
 
-    /// Shows how far it is: by virtual time, which passes more slowly where more happens in it.
-    pub(super) fn show(&self, progress: Progress) {
-        self.0.set_length(progress.all.as_ms());
-        self.0.set_position(progress.passed.as_ms());
-        self.0.set_message(progress.doing);
+    /// Shows what it does, and how far it is with that.
+    pub(super) fn show(&self, doing: &'static str, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
+        self.0.set_message(doing);
     }
 }
 

@@ -3,23 +3,20 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use starling_api::types::Code;
 use starling_sim::scale::{BYTES_PER_NODE, Interrupted, Meter as _, NODES, Outcome, Plan, run as simulate};
-use tokio::runtime::Builder;
-use tokio::task::spawn_blocking;
 
 use super::law::{Laws, rounded};
 use super::meter::ProcessMeter;
 use super::progress::Bar;
-use super::report::Place;
-use crate::context::{Context, runtime};
+use super::scale_page::page;
+use super::work::perform;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Page, Report, bold, dim, plain};
-use crate::signals::Signals;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,11 +46,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
     let plans = plans(args.nodes, args.seed)?;
-    let (outcomes, place) =
-        runtime(&mut Builder::new_current_thread())?.block_on(perform(plans, args.html))?;
+    let (outcomes, place) = perform(args.html, move |stop| simulate_all(&plans, stop))?;
     let summary = Summary::of(&outcomes);
     context.output.show(&summary)?;
-    place.map_or(Ok(()), |place| place.write(&summary))?;
+    if let Some(place) = place {
+        place.write(&page(&summary).map_err(|error| Failure::internal(&error))?)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,43 +82,18 @@ fn check(nodes: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Simulates on a thread of its own, since signals are waited for on this one.
-async fn perform(plans: Vec<Plan>, html: Option<PathBuf>) -> Result<(Vec<Outcome>, Option<Place>), Failure> {
-    let mut signals = Signals::watch()?;
-    let place = html.map(Place::open).transpose()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let mut work = spawn_blocking(move || simulate_all(&plans, &stopped));
-    let done = tokio::select! {
-        done = &mut work => done,
-        () = signals.next() => {
-            stop.store(true, Ordering::Relaxed);
-            work.await
-        }
-    };
-    let outcomes = done.map_err(|error| Failure::internal(&error))?.map_err(|Interrupted| interrupted())?;
-    Ok((outcomes, place))
-}
-
 fn simulate_all(plans: &[Plan], stop: &AtomicBool) -> Result<Vec<Outcome>, Interrupted> {
     let meter = ProcessMeter::new();
     let before = meter.memory();
     let one = |plan: &Plan| {
-        let bar = Bar::new(*plan);
+        let bar = Bar::new(format!("{} nodes", plan.nodes));
         simulate(*plan, &meter, before, &mut |progress| {
-            bar.show(progress);
+            // By virtual time, which passes more slowly where more happens in it.
+            bar.show(progress.doing, progress.passed.as_ms(), progress.all.as_ms());
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     };
     plans.iter().map(one).collect()
-}
-
-fn interrupted() -> Failure {
-    Failure::new(
-        Code::Failed,
-        "interrupted before the end",
-        "let it run to its end, or name smaller sizes with --nodes",
-    )
 }
 
 /// Everything that was found.

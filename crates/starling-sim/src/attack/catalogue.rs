@@ -1,0 +1,156 @@
+//! The attacks that there are.
+
+use super::{GroundSetup, Protocol, Scenario, Task};
+use crate::adversary::Conduct;
+
+/// Shares of attackers, in percent.
+const SHARES: [usize; 4] = [10, 20, 30, 50];
+
+/// Every scenario, in the order in which a report shows them.
+#[must_use]
+pub fn catalogue() -> Vec<Scenario> {
+    let starling = Protocol::starling();
+    let plain = [Protocol::kademlia("kademlia-20-3", 20, 3), Protocol::kademlia("kademlia-10-5", 10, 5)];
+    let mut all = vec![Scenario { target: Some((1.0, 1.0)), ..simple("honest", "", starling) }];
+    all.extend(droppers(starling));
+    all.extend(colluders(starling));
+    for (protocol, name) in plain.into_iter().zip(["plain20", "plain10"]) {
+        all.push(simple(&format!("{name}-honest"), "", protocol));
+        all.extend(colluders(protocol).map(|scenario| Scenario {
+            id: format!("{name}-{}", scenario.id),
+            target: None,
+            ..scenario
+        }));
+    }
+    all.extend(vanishing(starling));
+    all.extend(ground(starling));
+    let [kademlia, _] = plain;
+    all.extend(ground(kademlia).filter(|scenario| scenario.crowd.is_none()).map(|scenario| Scenario {
+        id: format!("plain20-{}", scenario.id),
+        target: None,
+        ..scenario
+    }));
+    all.extend(liars(starling));
+    all.extend(tables(starling));
+    all.extend(floods(starling));
+    all
+}
+
+fn simple(id: &str, fault: &'static str, protocol: Protocol) -> Scenario {
+    Scenario {
+        id: id.to_owned(),
+        fault,
+        protocol,
+        crowd: None,
+        ground: None,
+        vanish: 0,
+        task: Task::Fetch,
+        target: None,
+    }
+}
+
+fn droppers(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let kinds = [(Conduct::Silent, "silent"), (Conduct::Empty, "empty")];
+    kinds.into_iter().flat_map(move |(conduct, name)| {
+        SHARES.into_iter().map(move |share| Scenario {
+            crowd: Some((conduct, share)),
+            target: Some((0.999, 0.999)),
+            ..simple(&format!("{name}-{share}"), "BYZ-01", protocol)
+        })
+    })
+}
+
+fn colluders(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let targets = [(0.999, 0.999), (0.999, 0.999), (0.999, 0.995), (0.99, 0.99)];
+    SHARES.into_iter().zip(targets).map(move |(share, target)| Scenario {
+        crowd: Some((Conduct::Colluding, share)),
+        target: Some(target),
+        ..simple(&format!("colluders-{share}"), "BYZ-02", protocol)
+    })
+}
+
+/// Many go at once, alone and while others collude.
+fn vanishing(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let alone =
+        Scenario { vanish: 60, target: Some((0.9999, 0.9999)), ..simple("vanish-60", "CHN-04", protocol) };
+    let both = [10, 20, 40, 60].map(move |vanish| Scenario {
+        vanish,
+        crowd: Some((Conduct::Colluding, 20)),
+        target: Some((0.99, 0.99)),
+        ..simple(&format!("colluders-20-vanish-{vanish}"), "BYZ-02 CHN-04", protocol)
+    });
+    std::iter::once(alone).chain(both)
+}
+
+/// Identities ground onto keys.
+fn ground(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let own = |identities| Some(GroundSetup { identities, streets: None });
+    let one = |id: &str, ground, share: usize, task| Scenario {
+        ground,
+        crowd: (share > 0).then_some((Conduct::Colluding, share)),
+        task,
+        target: Some((0.99, 0.99)),
+        ..simple(id, "BYZ-03", protocol)
+    };
+    [
+        one("ground-20", own(20), 0, Task::Fetch),
+        one("ground-40", own(40), 0, Task::Fetch),
+        one("ground-200-street", Some(GroundSetup { identities: 200, streets: Some(1) }), 0, Task::Fetch),
+        one("ground-20-colluders-20", own(20), 20, Task::Fetch),
+        one("ground-40-colluders-20", own(40), 20, Task::Fetch),
+        one("ground-40-colluders-50", own(40), 50, Task::Fetch),
+        one("ground-20-frozen", own(20), 0, Task::FetchNewest),
+        one("ground-20-search", own(20), 0, Task::Search),
+        one("ground-40-search", own(40), 0, Task::Search),
+        one("ground-20-mailbox", own(20), 0, Task::Collect),
+        one("ground-40-mailbox", own(40), 0, Task::Collect),
+    ]
+    .into_iter()
+}
+
+/// Invented contacts, and records that are old, foreign or cut.
+fn liars(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let one = |id: &str, fault, conduct, task, target| Scenario {
+        crowd: Some((conduct, 30)),
+        task,
+        target: Some((target, target)),
+        ..simple(id, fault, protocol)
+    };
+    [
+        one("inventors-30", "BYZ-04", Conduct::Inventing, Task::Fetch, 0.99),
+        one("foreign-30", "BYZ-07", Conduct::Foreign, Task::Fetch, 0.999),
+        one("cut-30", "BYZ-07", Conduct::Cutting, Task::Fetch, 0.999),
+        one("frozen-30", "BYZ-07", Conduct::Freezing, Task::FetchNewest, 0.99),
+        one("colluders-30-search", "BYZ-02", Conduct::Colluding, Task::Search, 0.99),
+    ]
+    .into_iter()
+}
+
+/// Tables that are hostile at the beginning, and peers that are surrounded.
+fn tables(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let hostile = [50, 80, 90].map(move |percent| Scenario {
+        crowd: Some((Conduct::Colluding, 20)),
+        task: Task::Recover(percent),
+        target: Some((0.99, 0.99)),
+        ..simple(&format!("hostile-table-{percent}"), "BYZ-05", protocol)
+    });
+    let eclipse = Scenario {
+        ground: Some(GroundSetup { identities: 40, streets: None }),
+        task: Task::Surrounded,
+        target: Some((0.99, 0.99)),
+        ..simple("eclipse-40", "BYZ-03", protocol)
+    };
+    hostile.into_iter().chain([eclipse])
+}
+
+fn floods(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let one =
+        |id: &str, fault, task| Scenario { task, target: Some((0.99, 0.99)), ..simple(id, fault, protocol) };
+    [
+        one("alice-from-1", "BYZ-13", Task::Crowded(1)),
+        one("alice-from-300", "BYZ-13", Task::Crowded(300)),
+        one("flood-from-1", "SPM-06", Task::Flooded(1)),
+        one("flood-from-100", "SPM-06", Task::Flooded(100)),
+    ]
+    .into_iter()
+}

@@ -1,0 +1,281 @@
+//! The network of a run, and what honest peers do in it.
+
+use rand_core::Rng as _;
+use starling_overlay::io::{Command, OpId, OpResult, Placement};
+use starling_proto::addr::Peer;
+use starling_proto::ids::{NodeId, PublisherKey, RecordKey};
+use starling_proto::record::{Record, RecordKind};
+use starling_proto::time::Span;
+
+use super::{Interrupted, Outcome, Plan, Progress, Scenario, Tables, Tally, Watch};
+use crate::adversary::{Conduct, GangId, grind};
+use crate::overlays::{Draft, Favoured, OverlayIndex, Overlays, Terrain, below, house, street};
+
+/// Operations under way at one moment: few enough that no group of addresses asks more than it may.
+const BATCH: usize = 100;
+/// Operations that take longer than this have failed; their own budgets end them before.
+const PATIENCE: Span = Span::from_secs(120);
+/// What follows when all are there: dials back, greetings, refreshes.
+const SETTLING: Span = Span::from_secs(60);
+/// Of every so many tables filled, whoever watches is told.
+const TOLD: usize = 64;
+/// Keys tried for each node of the network and each place: the forty best of them are some fifty times closer than the
+/// closest honest node.
+const TRIES_PER_NODE: u64 = 1 << 11;
+/// Identities that inventors have made beforehand, for each node of the network.
+const INVENTED_PER_NODE: usize = 1 << 9;
+/// The pause between two identities that move in.
+const DOOR: Span = Span::from_ms(200);
+/// How long ground identities take to be known.
+const MOVING_IN: Span = Span::from_secs(60);
+/// Bytes of a record's payload: what a locator has.
+const PAYLOAD: usize = 400;
+
+/// A network, and what is counted in it.
+pub(super) struct Stage<'a> {
+    pub(super) scenario: Scenario,
+    pub(super) plan: Plan,
+    pub(super) net: Overlays,
+    pub(super) tally: Tally,
+    watch: Watch<'a>,
+    /// Random nodes that turn.
+    pub(super) crowd: Vec<OverlayIndex>,
+    /// Those that behave and are up.
+    honest: Vec<OverlayIndex>,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(scenario: Scenario, plan: Plan, watch: Watch<'a>) -> Self {
+        let Scenario { protocol, .. } = scenario;
+        let terrain = Terrain { config: protocol.config, names: protocol.names, ..Terrain::new(plan.seed) };
+        Self::on(terrain, (scenario, plan, watch))
+    }
+
+    fn on(terrain: Terrain, (scenario, plan, watch): (Scenario, Plan, Watch<'a>)) -> Self {
+        let (crowd, honest) = (Vec::new(), Vec::new());
+        Self { scenario, plan, net: Overlays::new(terrain), tally: Tally::default(), watch, crowd, honest }
+    }
+
+    /// The same with smaller disks.
+    pub(super) fn shrink_disks(&mut self, disk: u64) {
+        let Scenario { protocol, .. } = self.scenario;
+        let terrain =
+            Terrain { config: protocol.config, names: protocol.names, ..Terrain::new(self.plan.seed) };
+        self.net = Overlays::new(Terrain { disk, ..terrain });
+    }
+
+    pub(super) fn finish(self) -> Outcome {
+        self.tally.outcome(&self.scenario, self.plan, &self.net)
+    }
+
+    /// Has the network stand, and says who will turn.
+    pub(super) fn build(&mut self) -> Result<(), Interrupted> {
+        let nodes = self.plan.nodes;
+        match self.plan.tables {
+            Tables::Joined => {
+                while self.net.len() < nodes {
+                    self.told("joining", self.net.len(), nodes)?;
+                    self.net.double(nodes);
+                }
+                self.net.run_for(SETTLING);
+                self.cast();
+            }
+            Tables::Filled => self.fill(0, 0).map(|_| ())?,
+        }
+        Ok(())
+    }
+
+    /// Fills all tables; so many honest ones are victims, of whose contacts so much will turn, in percent.
+    pub(super) fn fill(&mut self, victims: usize, percent: usize) -> Result<Vec<OverlayIndex>, Interrupted> {
+        for _ in 0..self.plan.nodes {
+            self.net.add();
+        }
+        self.cast();
+        let victims: Vec<OverlayIndex> = self.honest.iter().copied().take(victims).collect();
+        let all = self.net.crowd(|_| true);
+        let turning = |index: OverlayIndex| self.crowd.binary_search(&index).is_ok();
+        let hostile = self.net.crowd(turning);
+        for index in self.net.indices() {
+            if index.0 % TOLD == 0 {
+                self.told("filling tables", index.0, self.plan.nodes)?;
+            }
+            let favoured = Favoured { crowd: &hostile, percent };
+            self.net.fill(index, &all, Some(favoured).filter(|_| victims.contains(&index)));
+        }
+        self.net.run_for(SETTLING);
+        Ok(victims)
+    }
+
+    /// Draws who will turn.
+    fn cast(&mut self) {
+        let percent = self.scenario.crowd.map_or(0, |(_, percent)| percent);
+        let mut all: Vec<OverlayIndex> = self.net.indices().collect();
+        for at in (1..all.len()).rev() {
+            let other = below(self.net.dice(), at + 1);
+            all.swap(at, other);
+        }
+        self.crowd = all.split_off(all.len() - all.len() * percent / 100);
+        self.crowd.sort_unstable();
+        self.honest = all;
+    }
+
+    /// Those who were drawn turn. They name `friends` too, who turn by themselves.
+    pub(super) fn turn(&mut self, friends: &[OverlayIndex]) {
+        let Some((conduct, _)) = self.scenario.crowd else { return };
+        let crowd = self.crowd.clone();
+        self.conspire(conduct, &crowd, friends);
+        if conduct == Conduct::Inventing {
+            let tries = self.plan.nodes * INVENTED_PER_NODE;
+            let keys: Vec<_> = (0..tries).map(|_| self.fresh_key()).collect();
+            self.net.adversary.invent(crate::overlays::crowd::Crowd::new(keys));
+        }
+        if conduct == Conduct::Foreign {
+            let record = self.draft(RecordKind::Locator, self.net.now().tick.as_ms());
+            self.net.adversary.hand_out(record);
+        }
+    }
+
+    fn fresh_key(&mut self) -> (NodeId, starling_proto::ids::NodeKey) {
+        let mut key = [0; 32];
+        self.net.dice().fill_bytes(&mut key);
+        let key = starling_proto::ids::NodeKey::new(key);
+        (key.node_id(), key)
+    }
+
+    /// These are one gang from now on, and name these friends beside their own.
+    pub(super) fn conspire(
+        &mut self,
+        conduct: Conduct,
+        members: &[OverlayIndex],
+        friends: &[OverlayIndex],
+    ) -> GangId {
+        let named = |index: &OverlayIndex| (*index, self.net.member(*index).peer());
+        let members: Vec<(OverlayIndex, Peer)> = members.iter().map(named).collect();
+        let friends: Vec<(OverlayIndex, Peer)> = friends.iter().map(named).collect();
+        self.net.adversary.turn(conduct, &members, &friends)
+    }
+
+    /// Identities made for these places join and are known. They do not turn yet.
+    pub(super) fn move_in(&mut self, targets: &[NodeId]) -> Result<Vec<Vec<OverlayIndex>>, Interrupted> {
+        let Some(setup) = self.scenario.ground else { return Ok(vec![Vec::new(); targets.len()]) };
+        self.told("grinding identities", 0, targets.len())?;
+        let tries = TRIES_PER_NODE * self.plan.nodes as u64;
+        let ground = grind(targets, setup.identities, tries, self.net.dice());
+        let mut gangs = Vec::new();
+        let free = self.net.len();
+        for (done, place) in ground.into_iter().enumerate() {
+            self.told("moving in", done, targets.len())?;
+            let mut gang = Vec::new();
+            for (number, key) in place.keys.iter().enumerate() {
+                let address = match setup.streets {
+                    Some(streets) => house(free + done * streets + number % streets, number / streets),
+                    None => street(self.net.len()),
+                };
+                let newcomer = self.net.add_as(*key, address);
+                let door = self.anybody();
+                self.net.join(newcomer, door);
+                self.net.run_for(DOOR);
+                gang.push(newcomer);
+            }
+            gangs.push(gang);
+        }
+        self.net.run_for(MOVING_IN);
+        Ok(gangs)
+    }
+
+    /// So much of the honest vanishes, in percent.
+    pub(super) fn vanish(&mut self, percent: usize) {
+        let stay = self.honest.len() - self.honest.len() * percent / 100;
+        for gone in self.honest.split_off(stay) {
+            self.net.vanish(gone);
+        }
+    }
+
+    /// A random honest node.
+    pub(super) fn anybody(&mut self) -> OverlayIndex {
+        let at = below(self.net.dice(), self.honest.len());
+        self.honest.get(at).copied().expect("somebody is honest")
+    }
+
+    pub(super) fn anywhere(&mut self) -> RecordKey {
+        let mut key = [0; 32];
+        self.net.dice().fill_bytes(&mut key);
+        RecordKey::new(key)
+    }
+
+    /// A record of somebody, at a random place.
+    pub(super) fn draft(&mut self, kind: RecordKind, number: u64) -> Record {
+        let key = self.anywhere();
+        self.draft_at(key, kind, (1, &format!("record {number}")))
+    }
+
+    /// A record of somebody at a place, of this version and with this text.
+    pub(super) fn draft_at(
+        &mut self,
+        key: RecordKey,
+        kind: RecordKind,
+        (sequence, text): (u64, &str),
+    ) -> Record {
+        let mut publisher = [0; 32];
+        self.net.dice().fill_bytes(&mut publisher);
+        let mut payload = text.as_bytes().to_vec();
+        payload.resize(PAYLOAD.max(payload.len()), b' ');
+        let publisher = PublisherKey::new(publisher);
+        Draft { key, kind, publisher, sequence, payload }.seal(self.net.now().seconds())
+    }
+
+    /// Has these stored, each by the node beside it.
+    pub(super) fn store(
+        &mut self,
+        records: &[(OverlayIndex, Record)],
+    ) -> Result<Vec<Placement>, Interrupted> {
+        let commands = records.iter().map(|(by, record)| (*by, Command::Store(record.clone()))).collect();
+        let results = self.perform(commands, "storing")?;
+        let placement = |result| match result {
+            Some(OpResult::Stored(placement)) => placement,
+            other => panic!("no placement: {other:?}"),
+        };
+        let placements: Vec<Placement> = results.into_iter().map(placement).collect();
+        for (placement, (_, record)) in placements.iter().zip(records) {
+            self.count(placement, &record.body().key.as_node_id());
+        }
+        Ok(placements)
+    }
+
+    fn count(&mut self, placement: &Placement, place: &NodeId) {
+        let keeps =
+            |key| self.net.index_of(key).is_some_and(|index| !self.net.adversary.attacks(index, place));
+        let copies = placement.holders.iter().filter(|key| keeps(key)).count();
+        self.tally.stores += 1;
+        self.tally.store_requests += u64::from(placement.requests);
+        self.tally.acknowledged += placement.holders.len();
+        self.tally.copies += copies;
+        self.tally.lost += usize::from(copies == 0);
+    }
+
+    /// Carries these out, some at a time, and gives what came of each.
+    pub(super) fn perform(
+        &mut self,
+        commands: Vec<(OverlayIndex, Command)>,
+        doing: &'static str,
+    ) -> Result<Vec<Option<OpResult>>, Interrupted> {
+        let all = commands.len();
+        let mut results = Vec::with_capacity(all);
+        let mut commands = commands.into_iter();
+        loop {
+            self.told(doing, results.len(), all)?;
+            let batch: Vec<OpId> =
+                commands.by_ref().take(BATCH).map(|(who, command)| self.net.command(who, command)).collect();
+            if batch.is_empty() {
+                return Ok(results);
+            }
+            self.net.settle(PATIENCE);
+            results.extend(batch.into_iter().map(|op| self.net.take_result(op)));
+        }
+    }
+
+    pub(super) fn told(&mut self, doing: &'static str, done: usize, all: usize) -> Result<(), Interrupted> {
+        let progress = Progress { doing, done, all };
+        if (self.watch)(progress).is_break() { Err(Interrupted) } else { Ok(()) }
+    }
+}

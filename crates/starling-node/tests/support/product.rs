@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
     clippy::large_futures,
     reason = "a test fails by panicking, and computes small known numbers"
 )]
@@ -22,17 +23,20 @@ use starling_core::profile::Profile;
 use starling_core::view::Message;
 use starling_crypto::session::Vodozemac;
 use starling_crypto::stamp::StampSearch;
-use starling_node::{EndReason, EventStream, News, Node, NodeConfig, NodeHandle, NodeSecret, Work};
+use starling_node::{EndReason, EventStream, Machine, News, Node, NodeConfig, NodeHandle, NodeSecret, Work};
 use starling_proto::addr::JoinAddr;
 use starling_proto::content::MessageText;
 use starling_proto::identity::Name;
 use starling_proto::ids::AccountKey;
 use starling_proto::time::{Now, Span, Tick, UnixMillis};
+use starling_proto::version::NetworkName;
 use starling_store::{Database, Home, Protection};
 use tempfile::TempDir;
 
 /// How long anything may take that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at something that is not there yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
 /// A person with a peer.
 pub struct Person {
@@ -40,11 +44,18 @@ pub struct Person {
     pub account: AccountKey,
     pub home: TempDir,
     pub events: EventStream,
+    /// The peer's key.
+    pub secret: NodeSecret,
 }
 
 impl Person {
     /// Makes an account and starts its peer on loopback.
     pub async fn start(name: &str) -> Self {
+        Self::start_as::<Core<Vodozemac>>(name, |core| core).await
+    }
+
+    /// The same with another machine; `config` makes its configuration of the core's.
+    pub async fn start_as<M: Machine>(name: &str, config: impl FnOnce(Config) -> M::Config) -> Self {
         let home = tempfile::tempdir().unwrap();
         let lock = Home::create(home.path()).unwrap().lock().unwrap();
         let mut rng = StdRng::try_from_rng(&mut SysRng).unwrap();
@@ -57,18 +68,32 @@ impl Person {
         let database = Home::set_up(&lock, &Protection::None, &mut rng, |database| {
             Identity::create::<Vodozemac>(database, &profile, now, &mut own).map(|_| ()).map_err(Broken::from)
         });
-        Self::run(home, database.unwrap()).await
+        Self::run::<M>(home, database.unwrap(), config).await
     }
 
-    async fn run(home: TempDir, database: Database) -> Self {
+    /// Ends the peer and starts it again from its database, at another port.
+    pub async fn restart_as<M: Machine>(self, config: impl FnOnce(Config) -> M::Config) -> Self {
+        let home = self.stop().await;
+        let opened = Home::open(home.path()).unwrap();
+        let lock = opened.lock().unwrap();
+        let database = Database::open(&lock, &opened.unlock(None).unwrap()).unwrap();
+        Self::run::<M>(home, database, config).await
+    }
+
+    async fn run<M: Machine>(
+        home: TempDir,
+        database: Database,
+        config: impl FnOnce(Config) -> M::Config,
+    ) -> Self {
         let identity = Identity::load(&database).unwrap();
-        let network = "talk-test".parse().unwrap();
+        let network = network();
         let core = Config::of(&network);
-        let mut config = NodeConfig::new(network, NodeSecret::new(*identity.node().seed().expose()));
-        config.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        let handle = Node::start::<Core<Vodozemac>, Database>(config, core, database, work()).await.unwrap();
+        let secret = NodeSecret::new(*identity.node().seed().expose());
+        let mut node = NodeConfig::new(network, secret.clone());
+        node.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let handle = Node::start::<M, Database>(node, config(core), database, work()).await.unwrap();
         let events = handle.events(None);
-        Self { handle, account: identity.account(), home, events }
+        Self { handle, account: identity.account(), home, events, secret }
     }
 
     /// What others join through.
@@ -128,6 +153,11 @@ impl Person {
     }
 }
 
+/// The network that all are on.
+pub fn network() -> NetworkName {
+    "talk-test".parse().unwrap()
+}
+
 /// Whatever went wrong: these tests only stop.
 #[derive(Debug)]
 pub struct Broken(pub String);
@@ -136,6 +166,18 @@ impl<E: std::error::Error> From<E> for Broken {
     fn from(error: E) -> Self {
         Self(error.to_string())
     }
+}
+
+/// Looks until `look` sees what it wants; `what` says what was waited for.
+pub async fn until(what: &str, look: impl AsyncFn() -> bool) {
+    let waiting = async {
+        let mut pace = tokio::time::interval(LOOK_AGAIN);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !look().await {
+            pace.tick().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "{what} did not happen in time");
 }
 
 fn work() -> Work {

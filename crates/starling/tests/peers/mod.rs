@@ -4,8 +4,11 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that cannot go on should stop"
 )]
+
+pub mod stranger;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,7 +18,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use starling_api::client::Client;
+use starling_api::client::{Client, Events};
 use starling_api::types::{
     AddContactRequest, ContactState, InviteRequest, Message, MessagesRequest, Mode, Ready, Status,
 };
@@ -165,6 +168,24 @@ pub async fn befriend(host: &Peer, guest: &Peer) {
     for (one, other) in [(host, guest), (guest, host)] {
         until("an agreement", async || one.stands(other.account(), ContactState::Accepted).await).await;
     }
+}
+
+/// What a peer tells its user, once that has begun: the stream connects when it is first read, and `provoke` makes
+/// something happen, again and again, until something is told.
+pub async fn listen(peer: &Peer, provoke: impl AsyncFn()) -> Events {
+    let mut events = peer.client().events(None);
+    let mut first = Box::pin(async {
+        timeout(PATIENCE, events.next()).await.expect("an event in time").unwrap();
+    });
+    let mut pace = pace();
+    loop {
+        tokio::select! {
+            () = &mut first => break,
+            _ = pace.tick() => provoke().await,
+        }
+    }
+    drop(first);
+    events
 }
 
 /// Looks until `look` sees what it wants; `what` says what was waited for.

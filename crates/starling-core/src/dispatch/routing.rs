@@ -132,11 +132,15 @@ impl<A: OlmAccount> Core<A> {
 
     fn done(&mut self, context: &mut Context<'_>, op: OpId, result: OpResult) -> Result<(), StorageError> {
         match (self.errands.remove(&op), result) {
-            (Some(Errand::Join(Some(id))), OpResult::Joined { peers }) => {
-                if peers == 0 {
-                    self.outputs.push_back(Output::Event(alone()));
+            (Some(Errand::Join(who)), OpResult::Joined { peers }) => {
+                if peers > 0 {
+                    self.meeting.joined(context.now);
                 }
-                self.outputs.push_back(Output::Result { id, result: Ok(CommandOutput::Joined { peers }) });
+                if let Some(id) = who {
+                    self.outputs.extend((peers == 0).then(|| Output::Event(alone())));
+                    let result = Ok(CommandOutput::Joined { peers });
+                    self.outputs.push_back(Output::Result { id, result });
+                }
             }
             (Some(Errand::Publish { kind, key, bundle }), OpResult::Stored(placement)) => {
                 self.published(context, (kind, key), bundle, &placement)?;

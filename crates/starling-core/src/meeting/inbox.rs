@@ -40,8 +40,8 @@ const TELLERS: usize = 3;
 const KEEP: Span = Span::from_secs(60);
 /// Connections with one peer that are remembered, the newest of them.
 const PER_PEER: usize = 4;
-/// A request to a holder has failed after this long.
-const DEADLINE: Span = Span::from_secs(10);
+/// A request to a holder has failed after this long, as in a lookup: a reading waits for the slowest of them.
+const DEADLINE: Span = Span::from_ms(4000);
 /// The binding of requests to our own holder, which no connection carries.
 pub const OWN_BINDING: ChannelBinding = [0; limits::CHANNEL_BINDING];
 
@@ -186,6 +186,13 @@ impl Inbox {
         if let Some(((_, mailbox), own)) = mailbox.zip(self.own) {
             mailbox.hinted.insert(own);
             mailbox.hint = Some(mailbox.apart(now));
+        }
+    }
+
+    /// The network has been entered: mailboxes that nobody tells us of are read now.
+    pub(super) fn joined(&mut self, now: Tick) {
+        for mailbox in self.mailboxes.values_mut().filter(|mailbox| mailbox.tellers.is_empty()) {
+            mailbox.due = mailbox.apart(mailbox.due.min(now));
         }
     }
 

@@ -167,6 +167,11 @@ impl<A: OlmAccount> Meeting<A> {
         self.inbox.peer_down(peer, now.tick);
     }
 
+    /// We are in the network: what has come meanwhile is read at once.
+    pub fn joined(&mut self, now: Now) {
+        self.inbox.joined(now.tick);
+    }
+
     /// This peer says that something has come: believed only of holders that were asked to tell us of this mailbox.
     /// `false` if it was not.
     pub fn notified_by(&mut self, address: &MailboxAddress, from: &NodeKey, now: Now) -> bool {

@@ -36,6 +36,7 @@ const COMMANDS: &[&[&str]] = &[
     &["lab"],
     &["lab", "scale"],
     &["lab", "attack"],
+    &["lab", "scenario"],
 ];
 
 /// The names in the list of commands of a help text.

@@ -119,6 +119,20 @@ fn how_soon_it_is_read_again_depends_on_who_tells_us() {
 }
 
 #[test]
+fn whoever_enters_the_network_reads_at_once() {
+    let (mut inbox, address) = (inbox(&[1]), owner(1).public());
+    inbox.tick(at(Tick::ZERO), &mut Errands::default());
+    end(&mut inbox, &address, &of(0), Tick::ZERO);
+    assert!(inbox.mailboxes[&address].next().unwrap() > secs(3), "nobody is there");
+    inbox.joined(secs(2));
+    assert_eq!(inbox.mailboxes[&address].next(), Some(secs(2)));
+    told(&mut inbox, &address);
+    inbox.mailboxes.get_mut(&address).unwrap().due = secs(900);
+    inbox.joined(secs(3));
+    assert_eq!(inbox.mailboxes[&address].next(), Some(secs(900)), "it was read, and we are told");
+}
+
+#[test]
 fn what_comes_while_we_read_is_read_after_that() {
     let (mut inbox, address) = (inbox(&[1]), owner(1).public());
     inbox.tick(at(Tick::ZERO), &mut Errands::default());

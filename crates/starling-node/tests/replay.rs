@@ -250,7 +250,7 @@ impl Speaker {
             loop {
                 self.tape.answers();
                 let again = self.person.handle.command(Command::Join(Vec::new())).await;
-                assert!(matches!(again, Ok(CommandOutput::Joined { peers: 1.. })), "{again:?}");
+                assert!(matches!(again, Ok(CommandOutput::Joined { .. })), "{again:?}");
                 let answers = self.tape.answers();
                 if answers.iter().all(|answer| answer.response.is_some() || !answer.is_deposit_at(reader)) {
                     return answers;

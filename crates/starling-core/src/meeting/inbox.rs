@@ -343,14 +343,16 @@ impl Inbox {
         let Some(mailbox) = self.mailboxes.get_mut(address) else { return false };
         let wait = match (finished.answered, mailbox.tellers.len()) {
             _ if finished.more => Span::ZERO,
+            _ if finished.missed => ALONE,
             (0, _) => ALONE,
             (_, 0) if mailbox.pace == Pace::Told => UNTOLD,
             _ => SLOW,
         };
-        if finished.full || finished.more {
+        if finished.full || finished.more || finished.missed {
             mailbox.due = mailbox.apart(now.after(wait.jittered(random)));
         }
-        mailbox.complete |= finished.full && finished.answered > 0 && !finished.more;
+        let whole = finished.full && finished.answered > 0 && !finished.more && !finished.missed;
+        mailbox.complete |= whole;
         let complete = self.mailboxes.values().all(|mailbox| mailbox.complete);
         if complete {
             self.mailboxes.values_mut().for_each(|mailbox| mailbox.complete = false);
@@ -492,7 +494,7 @@ impl Inbox {
         }
     }
 
-    /// A connection turned out to be gone when a holder was asked on it.
+    /// A connection turned out to be gone when a holder was asked on it: it is asked on another, if one stands.
     pub(super) fn connection_gone(
         &mut self,
         now: Now,
@@ -501,7 +503,10 @@ impl Inbox {
         binding: &ChannelBinding,
     ) {
         self.closed(&what.0, binding);
-        self.failed(now, errands, what);
+        match self.binding(&what.0) {
+            Some(_) => self.ask(now, errands, what.clone()),
+            None => self.failed(now, errands, what),
+        }
     }
 
     fn holder(&self, address: &MailboxAddress, key: &NodeKey) -> Option<Peer> {

@@ -53,7 +53,7 @@ impl<A: OlmAccount> Meeting<A> {
         if !deposits.is_empty() {
             match self.depositors(context, &mailbox) {
                 Some(depositors) => {
-                    let whole = finished.full && !finished.more;
+                    let whole = finished.full && !finished.more && !finished.missed;
                     self.sort_mail(context, mailbox, &depositors, (&deposits, whole));
                 }
                 None => self.sort_requests(context, &mailbox, &deposits),

@@ -29,6 +29,8 @@ pub(super) struct Finished {
     pub(super) answered: usize,
     /// Whether there is more than one reading collects.
     pub(super) more: bool,
+    /// Whether something was listed, and whoever listed it could not be asked for it.
+    pub(super) missed: bool,
 }
 
 /// See the module's text.
@@ -130,6 +132,7 @@ impl Reading {
         self.taking.remove(holder);
         let all: Vec<RecordId> = self.wanted.keys().copied().collect();
         self.lacks(holder, &all);
+        self.result.missed |= self.wanted.len() < all.len();
     }
 
     /// What it gave, if nothing is under way any more.
@@ -252,7 +255,17 @@ mod tests {
         let requests = serve(&mut reading, |_, _| None);
         assert!(requests <= 7, "16 ids in a request: {requests}");
         let finished = reading.finished().unwrap();
-        assert_eq!((finished.records.len(), finished.answered), (0, 1));
+        assert_eq!((finished.records.len(), finished.answered, finished.missed), (0, 1, false));
+    }
+
+    #[test]
+    fn what_could_not_be_asked_for_is_missed() {
+        let mut reading = begun(&[ANN]);
+        reading.listed(ANN, &ids(0..3), true, |_| true);
+        reading.next_take().unwrap();
+        reading.failed(&ANN);
+        let finished = reading.finished().unwrap();
+        assert_eq!((finished.records.len(), finished.answered, finished.missed), (0, 1, true));
     }
 
     #[test]

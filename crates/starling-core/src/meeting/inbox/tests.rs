@@ -221,6 +221,30 @@ fn a_reading_ends_whatever_becomes_of_its_questions() {
 }
 
 #[test]
+fn a_holder_whose_connection_ends_is_asked_on_another() {
+    let (mut inbox, mut errands, address) = (inbox(&[1]), Errands::default(), owner(1).public());
+    let (now, ann) = (at(Tick::ZERO), peer(1));
+    for binding in [1, 2] {
+        inbox.peer_up(ann.key(), [binding; 32]);
+    }
+    inbox.tick(now, &mut errands);
+    inbox.holders(now, &mut errands, &address, vec![ann.clone()]);
+    requests(&mut errands);
+    let id = RecordId::new([5; 32]);
+    let list = (ann.key(), address, Operation::List);
+    inbox.owned(now, &mut errands, list, ([2; 32], Response::Listed(vec![id])));
+    let take = (ann.key(), address, Operation::Take(vec![id]));
+    assert_eq!(operations(&mut errands), [(ann.key(), take.2.clone())]);
+    inbox.connection_gone(now, &mut errands, &take, &[2; 32]);
+    assert_eq!(operations(&mut errands), [(ann.key(), take.2.clone())], "over the one that stands");
+    inbox.connection_gone(now, &mut errands, &take, &[1; 32]);
+    inbox.failed(now, &mut errands, &(US, address, Operation::List));
+    let (_, finished) = inbox.poll_finished().unwrap();
+    assert!(finished.missed && !end(&mut inbox, &address, &finished, Tick::ZERO));
+    assert!(inbox.mailboxes[&address].next().is_some_and(|at| at <= secs(7)), "and again soon");
+}
+
+#[test]
 fn all_is_read_only_when_every_mailbox_was() {
     let mut inbox = inbox(&[1, 2]);
     let mut read = |n: u8, finished: Finished| end(&mut inbox, &owner(n).public(), &finished, Tick::ZERO);

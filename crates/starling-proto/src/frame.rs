@@ -97,6 +97,29 @@ impl FrameKind {
         self.byte() < 0x80
     }
 
+    /// Whether a response of this kind can answer a request of the kind `asked`. Anything can be refused.
+    #[must_use]
+    pub const fn answers(self, asked: Self) -> bool {
+        if matches!(self, Self::Refused) {
+            return true;
+        }
+        match asked {
+            Self::Hello => matches!(self, Self::HelloBack),
+            Self::Ping => matches!(self, Self::Pong),
+            Self::FindNode => matches!(self, Self::Nodes),
+            Self::Store => matches!(self, Self::Stored),
+            Self::Fetch => matches!(self, Self::Records),
+            Self::Query => matches!(self, Self::Matches),
+            Self::Prove => matches!(self, Self::Proof),
+            Self::Owner => matches!(self, Self::Listed | Self::Records | Self::Deleted | Self::Subscribed),
+            Self::Notify => matches!(self, Self::Notified),
+            Self::DialBack => matches!(self, Self::DialBackResult),
+            Self::DeviceProof => matches!(self, Self::DeviceProofBack),
+            Self::Deliver => matches!(self, Self::Delivered),
+            _ => false,
+        }
+    }
+
     /// The kind of a byte.
     ///
     /// # Errors
@@ -173,6 +196,21 @@ mod tests {
         for kind in FrameKind::all() {
             assert_eq!(FrameKind::from_byte(kind.byte()), Ok(kind));
             assert_eq!(kind.row().0, kind);
+        }
+    }
+
+    #[test]
+    fn every_request_has_an_answer_and_every_response_a_request() {
+        let (requests, responses): (Vec<_>, Vec<_>) = FrameKind::all().partition(|kind| kind.is_request());
+        let answers = |asked: FrameKind| responses.iter().filter(move |got| got.answers(asked));
+        for asked in &requests {
+            assert!(FrameKind::Refused.answers(*asked));
+            let expected = if *asked == FrameKind::Owner { 5 } else { 2 };
+            assert_eq!(answers(*asked).count(), expected, "{asked:?}");
+            assert!(requests.iter().all(|got| !got.answers(*asked)), "a request answers nothing");
+        }
+        for got in &responses {
+            assert!(requests.iter().any(|asked| got.answers(*asked)), "{got:?}");
         }
     }
 

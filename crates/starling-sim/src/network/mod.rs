@@ -85,6 +85,7 @@ struct Waiting {
     caller: NodeIndex,
     call: CallId,
     ticket: u64,
+    asked: FrameKind,
     /// The connection has ended, so that the answer finds nobody.
     unanswered: bool,
     since: Tick,

@@ -252,8 +252,11 @@ impl Network {
             return;
         };
         let inbound = InboundId(self.fresh_id());
-        self.inbound
-            .insert((to, inbound), Waiting { caller: from, call, ticket, unanswered, since: self.now });
+        let asked = request.kind();
+        self.inbound.insert(
+            (to, inbound),
+            Waiting { caller: from, call, ticket, asked, unanswered, since: self.now },
+        );
         let remote = self.remote(from, binding);
         self.hand_over(to, Input::Request { remote, inbound, request });
     }
@@ -262,6 +265,14 @@ impl Network {
         let Some(waiting) = self.inbound.remove(&(from, inbound)) else {
             panic!("seed {}: {from:?} replied twice, or to nothing", self.world.seed);
         };
+        // As the shell does: an answer that does not fit the question is none.
+        assert!(
+            response.kind().answers(waiting.asked),
+            "seed {}: {:?} was answered with {:?}",
+            self.world.seed,
+            waiting.asked,
+            response.kind()
+        );
         let frame = response.to_frame().expect("a core answers within the bounds of the protocol");
         self.trace.frame(self.now, from, &inbound.0.to_be_bytes(), &frame);
         self.note_refusals(&response);

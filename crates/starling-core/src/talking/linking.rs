@@ -262,6 +262,7 @@ impl<A: OlmAccount> Talking<A> {
         let account = self.circle.device(device).map(|(person, _)| person.account());
         if let Some(account) = account.filter(|_| was_down) {
             self.asked.remove(device);
+            self.mail_freely(device);
             self.notify(Notice::Seen { account, at: context.now.seconds() });
         }
         Ok(())

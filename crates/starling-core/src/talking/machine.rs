@@ -18,7 +18,7 @@ use super::acquaintance::{Acquaintance, Circle, Standing};
 use super::connections::Connections;
 use super::links::Links;
 use super::locator::OwnLocator;
-use super::mailing::Mailing;
+use super::mailing::{Haste, Mailing};
 use super::outbox::Outbox;
 use super::presence::PresenceBook;
 use super::sessions::Sessions;
@@ -155,8 +155,13 @@ impl<A: OlmAccount> Talking<A> {
             devices.iter().for_each(|device| self.links.greeted(device, None));
         }
         if reach_changed {
-            let devices = self.devices_of(&account);
-            devices.iter().for_each(|device| self.links.hurry(device, context.now.tick));
+            for device in self.devices_of(&account) {
+                self.links.hurry(&device, context.now.tick);
+                self.mail_freely(&device);
+                if self.outbox.has_unposted(&device) {
+                    self.mail_soon(context, &device, Haste::Message);
+                }
+            }
         }
         self.settle(context)
     }

@@ -30,6 +30,9 @@ use crate::wish::Wish;
 
 /// How long a message waits for a link: a contact that is there is reached in less.
 const MESSAGE_WAITS: Span = Span::from_secs(15);
+/// How long a batch on a link goes unanswered before its messages are left at the mailbox as well: the device answers
+/// within a second, or its link is dead and nobody has noticed.
+const UNANSWERED: Span = Span::from_secs(10);
 /// How long a confirmation does: several go together, and when exactly they go says little of when mail was read.
 const CONFIRMATION_WAITS: Span = Span::from_secs(120);
 /// The first wait after nobody would keep it; doubles.
@@ -150,6 +153,27 @@ impl<A: OlmAccount> Talking<A> {
         }
     }
 
+    /// A batch has left on a link, which may be dead.
+    pub(super) fn mail_if_unanswered(&mut self, now: Tick, device: &DeviceKey) {
+        self.mailing.mailbox(device).due.get_or_insert(now.after(UNANSWERED));
+    }
+
+    /// A link stands, or a device has handed over where its mail can be left: what hindered before hinders no more.
+    pub(super) fn mail_freely(&mut self, device: &DeviceKey) {
+        if let Some(mailbox) = self.mailing.boxes.get_mut(device) {
+            (mailbox.wait, mailbox.hindered) = (FIRST_RETRY, None);
+        }
+    }
+
+    /// When what is left for a device may go to its mailbox: a link that answers makes that needless.
+    fn may_be_posted(&self, device: &DeviceKey, now: Tick) -> Option<Tick> {
+        match (self.links.up(device), self.outbox.flies_since(device)) {
+            (None, _) => Some(now),
+            (Some(_), Some(since)) => Some(since.after(UNANSWERED)),
+            (Some(_), None) => None,
+        }
+    }
+
     /// Everything that waits, after a start.
     pub(super) fn mail_all(&mut self, context: &mut Context<'_>) {
         let waiting: Vec<DeviceKey> = self.outbox.to_post().collect();
@@ -159,8 +183,10 @@ impl<A: OlmAccount> Talking<A> {
     /// Leaves at mailboxes what is due.
     pub(super) fn post(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
         while let Some(device) = self.mailing.due(context.now.tick) {
-            self.mailing.mailbox(&device).due = None;
-            if self.links.up(&device).is_none() {
+            let now = context.now.tick;
+            let at = self.may_be_posted(&device, now);
+            self.mailing.mailbox(&device).due = at.filter(|at| now < *at);
+            if at.is_some_and(|at| at <= now) {
                 self.post_to(context, &device)?;
             }
         }

@@ -11,7 +11,7 @@ use starling_proto::frame::FrameKind;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::limits;
 use starling_proto::padding::Buckets;
-use starling_proto::time::{Now, Span, UnixSeconds};
+use starling_proto::time::{Now, Span, Tick, UnixSeconds};
 
 use crate::storage::{Mailed, OutboxRow, StorageError, TalkStore};
 
@@ -64,6 +64,7 @@ impl Waiting {
 #[derive(Debug)]
 struct Flight {
     call: u64,
+    left: Tick,
     numbers: Vec<u64>,
 }
 
@@ -279,8 +280,14 @@ impl Outbox {
     }
 
     /// A batch has left.
-    pub fn departed(&mut self, device: DeviceKey, call: u64, numbers: Vec<u64>) {
-        self.flights.insert(device, Flight { call, numbers });
+    pub fn departed(&mut self, device: DeviceKey, call: u64, numbers: Vec<u64>, now: Tick) {
+        self.flights.insert(device, Flight { call, numbers, left: now });
+    }
+
+    /// When the batch that is under way to a device left.
+    #[must_use]
+    pub fn flies_since(&self, device: &DeviceKey) -> Option<Tick> {
+        self.flights.get(device).map(|flight| flight.left)
     }
 
     /// The answer to a batch: the first `count` messages are on the device's disk. `None` for a batch that was given up.
@@ -480,7 +487,7 @@ mod tests {
     #[test]
     fn a_text_ends_with_its_receipt_and_a_receipt_with_its_delivery() {
         let (mut outbox, mut store) = filled(&[text(1, 9), receipt(2), text(3, 9)]);
-        outbox.departed(PHONE, 7, numbers(&outbox));
+        outbox.departed(PHONE, 7, numbers(&outbox), Tick::ZERO);
         let landed = outbox.landed(&mut store, &PHONE, 7, 2).unwrap().unwrap();
         assert_eq!(landed.on_disk, [MessageId::new([1; 16]), MessageId::new([2; 16])]);
         assert_eq!(landed.refused, [MessageId::new([3; 16])]);
@@ -498,9 +505,9 @@ mod tests {
     #[test]
     fn a_lost_link_sends_everything_again() {
         let (mut outbox, mut store) = filled(&[text(1, 9), text(2, 9)]);
-        outbox.departed(PHONE, 7, vec![0]);
+        outbox.departed(PHONE, 7, vec![0], Tick::ZERO);
         outbox.landed(&mut store, &PHONE, 7, 1).unwrap().unwrap();
-        outbox.departed(PHONE, 8, vec![1]);
+        outbox.departed(PHONE, 8, vec![1], Tick::ZERO);
         assert_eq!(outbox.link_lost(&PHONE), [MessageId::new([2; 16])]);
         assert_eq!(numbers(&outbox), [0, 1]);
         assert_eq!(outbox.landed(&mut store, &PHONE, 8, 1).unwrap(), None, "an answer that comes too late");

@@ -244,7 +244,10 @@ impl<A: OlmAccount> Talking<A> {
             request: Request::Deliver(Deliver { messages }),
             deadline: DELIVER,
         });
-        self.outbox.departed(*device, question, numbers);
+        if !numbers.is_empty() {
+            self.mail_if_unanswered(context.now.tick, device);
+        }
+        self.outbox.departed(*device, question, numbers, context.now.tick);
         Ok(())
     }
 

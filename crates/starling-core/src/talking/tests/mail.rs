@@ -53,6 +53,42 @@ fn a_message_for_somebody_away_is_stored_and_taken_later() {
 }
 
 #[test]
+fn a_message_on_a_link_that_does_not_answer_is_left_at_the_mailbox_too() {
+    let mut net = Net::new(10);
+    for side in [ADA, BOB] {
+        net.publish_bundle(side);
+    }
+    net.run(Span::from_secs(30));
+    net.say(ADA, "ada heard");
+    net.run(Span::from_secs(60));
+    assert_eq!(
+        (texts(&net, BOB, ADA).len(), net.mail[BOB].len()),
+        (1, 0),
+        "a link that answers needs no mail"
+    );
+    net.mute = true;
+    net.say(ADA, "ada unheard");
+    net.run(Span::from_secs(9));
+    assert_eq!(net.mail[BOB].len(), 0);
+    net.run(Span::from_secs(2));
+    assert_eq!(shown(&net, ADA)[1].1, MessageState::Stored);
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA), ["ada heard", "ada unheard"]);
+}
+
+#[test]
+fn where_mail_can_be_left_is_used_as_soon_as_it_is_known() {
+    let mut net = written(11, 0);
+    net.forget_mailboxes(ADA);
+    let id = net.say(ADA, "ada 0");
+    net.run(Span::from_hours(3));
+    assert_eq!(steps(&net, &id).iter().filter(|(step, _)| *step == Step::NoMailbox).count(), 1);
+    net.meet(ADA, crate::talking::acquaintance::Standing::Accepted);
+    net.run(Span::from_secs(20));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Stored, "not only when the next try is due");
+}
+
+#[test]
 fn many_share_envelopes_and_come_once_and_in_order() {
     let mut net = written(2, 200);
     net.run(Span::from_secs(120));

@@ -81,6 +81,8 @@ pub(super) struct Net {
     pub(super) away: [bool; 2],
     /// Proofs are answered with themselves.
     pub(super) impostor: bool,
+    /// Deliveries are neither answered nor refused: the link is dead and nobody has noticed.
+    pub(super) mute: bool,
     /// So many deliveries are lost with their connection.
     pub(super) lost_deliveries: usize,
     /// What lies at each side's mailbox.
@@ -116,6 +118,7 @@ impl Net {
             crash_next: None,
             away: [false; 2],
             impostor: false,
+            mute: false,
             lost_deliveries: 0,
             mail: [Vec::new(), Vec::new()],
             holders: (40, 40),
@@ -174,6 +177,17 @@ impl Net {
         let mailboxes = self.grants(1 - side);
         let reach = Reach { locator, read_key, one_time_keys, mailboxes };
         let person = Acquaintance { standing, list, reach: BTreeMap::from([(device, reach)]) };
+        self.with(side, |talking, context| talking.set_person(context, person));
+    }
+
+    /// As if the other side had never handed over where its mail can be left.
+    pub(super) fn forget_mailboxes(&mut self, side: usize) {
+        let other = &self.sides[1 - side];
+        let (list, device) = (other.identity.list().clone(), other.identity.device());
+        let (locator, read_key) = (other.talking.locator().key(), other.talking.locator().read_key().clone());
+        let reach = Reach { locator, read_key, one_time_keys: Vec::new(), mailboxes: Vec::new() };
+        let reach = BTreeMap::from([(device, reach)]);
+        let person = Acquaintance { standing: self.sides[side].standing, list, reach };
         self.with(side, |talking, context| talking.set_person(context, person));
     }
 
@@ -310,9 +324,11 @@ impl Net {
         for step in 0..steps {
             assert!(step < 100_000, "they never come to rest");
             let Some(travel) = self.queue.pop_front() else { return };
-            if self.lost_deliveries > 0
-                && matches!(travel, Travel::Request { request: Request::Deliver(_), .. })
-            {
+            let delivery = matches!(travel, Travel::Request { request: Request::Deliver(_), .. });
+            if self.mute && delivery {
+                continue;
+            }
+            if self.lost_deliveries > 0 && delivery {
                 self.lost_deliveries -= 1;
                 self.cut();
                 continue;

@@ -11,7 +11,7 @@
 //! | [`tidy`] | the house rules, one file per rule |
 //! | [`mod@bench`] | all benchmarks and their report |
 //! | [`fuzz`] | the libFuzzer run over the table of decoders |
-//! | [`soak`] | random seeds of a scenario, until the time is over |
+//! | [`soak`] | random seeds of a scenario until the time is over, or crash points |
 
 #![cfg_attr(
     test,
@@ -63,7 +63,7 @@ enum Chore {
     Bench,
     /// Fuzz the decoders of network and stored bytes.
     Fuzz(fuzz::Options),
-    /// Run random seeds of a scenario of the simulator; each that fails is shown.
+    /// Run random seeds of a scenario of the simulator, or crash points; each that fails is shown.
     Soak(soak::Options),
 }
 

@@ -3,10 +3,12 @@
 use core::fmt;
 use core::net::SocketAddr;
 use core::str::FromStr;
+use core::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use starling_core::io::{Command, CommandError, CommandOutput, Event};
+use starling_node::Counts;
 use starling_proto::addr::JoinAddr;
 use starling_proto::ids::{AccountKey, NodeKey};
 
@@ -23,11 +25,11 @@ pub trait Backend: Send + Sync + 'static {
     /// [`ErrorCode::BadInput`](starling_core::io::ErrorCode::BadInput) if `since` never was a cursor.
     fn events(&self, since: Option<&Cursor>) -> Result<EventFeed, CommandError>;
 
-    /// Who runs and where. Called for each `status` and each new event stream: it answers from memory.
+    /// Who runs, where, and what it has done. Called for each `status`, each `metrics` and each new event stream: it answers from memory.
     fn info(&self) -> NodeInfo;
 }
 
-/// Who runs and where.
+/// Who runs, where, and what it has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeInfo {
     /// The account.
@@ -40,6 +42,10 @@ pub struct NodeInfo {
     pub join: Option<JoinAddr>,
     /// Size of the database in bytes; `None` if it could not be read.
     pub database_bytes: Option<u64>,
+    /// For how long it has been running.
+    pub uptime: Duration,
+    /// What it has done since.
+    pub counts: Counts,
 }
 
 /// Events, and the place from which they run.

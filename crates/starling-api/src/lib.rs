@@ -65,6 +65,7 @@ pub mod announce;
 pub mod backend;
 pub mod client;
 pub mod limits;
+mod metrics;
 pub mod node;
 pub mod request_id;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt};
@@ -17,13 +18,14 @@ pub struct NodeBackend {
     node: NodeHandle,
     account: AccountKey,
     database: PathBuf,
+    since: Instant,
 }
 
 impl NodeBackend {
-    /// The node of `account`, whose database file is `database`.
+    /// The node of `account`, whose database file is `database`; it counts as started now.
     #[must_use]
-    pub const fn new(node: NodeHandle, account: AccountKey, database: PathBuf) -> Self {
-        Self { node, account, database }
+    pub fn new(node: NodeHandle, account: AccountKey, database: PathBuf) -> Self {
+        Self { node, account, database, since: Instant::now() }
     }
 }
 
@@ -47,6 +49,8 @@ impl Backend for NodeBackend {
             join: info.join(),
             addresses: info.addresses,
             database_bytes: database_bytes(&self.database),
+            uptime: self.since.elapsed(),
+            counts: self.node.counts(),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use starling_crypto::stamp::StampPolicy;
 use starling_overlay::config::Config as OverlayConfig;
-use starling_overlay::holder::{self, HolderConfig};
+use starling_overlay::holder::HolderConfig;
+pub use starling_overlay::holder::limits::{DISK, DISK_MAX, DISK_MIN};
 use starling_proto::ids::NodeKey;
 use starling_proto::version::NetworkName;
 
@@ -19,7 +20,7 @@ pub struct Config {
     pub overlay: OverlayConfig,
     /// What a stamp must cost on this network.
     pub stamps: StampPolicy,
-    /// Bytes of disk for the records of others.
+    /// Bytes of disk for the records of others: [`DISK`] unless the user says otherwise, [`DISK_MIN`] to [`DISK_MAX`].
     pub disk: u64,
 }
 
@@ -32,7 +33,7 @@ impl Config {
             network: network.clone(),
             overlay: OverlayConfig::default(),
             stamps: cheap.unwrap_or(StampPolicy::main()),
-            disk: holder::limits::DISK,
+            disk: DISK,
         }
     }
 

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use starling_proto::ids::{AccountKey, PublisherKey, RecordKey};
+use starling_proto::ids::{AccountKey, NodeKey, PublisherKey, RecordKey};
 use starling_proto::limits;
 use starling_proto::time::UnixSeconds;
 
@@ -114,7 +114,8 @@ pub struct Search {
     /// the answers.
     found: BTreeMap<AccountKey, BTreeMap<PublisherKey, Entry>>,
     left_out: u32,
-    holders: usize,
+    /// Those who answered for any of the words, each once.
+    holders: BTreeSet<NodeKey>,
 }
 
 impl Search {
@@ -122,7 +123,7 @@ impl Search {
     #[must_use]
     pub fn new(query: Query, limit: usize) -> Self {
         let waiting = query.keys().len();
-        Self { query, limit, waiting, found: BTreeMap::new(), left_out: 0, holders: 0 }
+        Self { query, limit, waiting, found: BTreeMap::new(), left_out: 0, holders: BTreeSet::new() }
     }
 
     /// Takes what the holders of one index key found. True when that was the last one.
@@ -130,7 +131,7 @@ impl Search {
         &mut self,
         entries: impl IntoIterator<Item = Entry>,
         left_out: u32,
-        holders: usize,
+        holders: &[NodeKey],
     ) -> bool {
         for entry in entries {
             let devices = self.found.entry(entry.account).or_default();
@@ -140,7 +141,7 @@ impl Search {
         }
         // The same entries are left out under every word, so the greatest number is nearer to the truth than the sum.
         self.left_out = self.left_out.max(left_out);
-        self.holders = self.holders.saturating_add(holders);
+        self.holders.extend(holders);
         self.waiting = self.waiting.saturating_sub(1);
         self.waiting == 0
     }
@@ -170,7 +171,7 @@ impl Search {
         SearchResults {
             results: hits,
             left_out: self.left_out.saturating_add(u32::try_from(cut).unwrap_or(u32::MAX)),
-            asked_holders: self.holders,
+            asked_holders: self.holders.len(),
         }
     }
 }
@@ -202,6 +203,8 @@ fn hit(entry: &Entry, folded: &[String], contacts: &BTreeMap<AccountKey, String>
 mod tests {
     use super::*;
 
+    const HOLDERS: [NodeKey; 4] =
+        [NodeKey::new([1; 32]), NodeKey::new([2; 32]), NodeKey::new([3; 32]), NodeKey::new([4; 32])];
     const ME: AccountKey = AccountKey::new([0; 32]);
 
     fn entry(account: u8, name: &str, about: &str) -> Entry {
@@ -228,11 +231,15 @@ mod tests {
     #[test]
     fn more_matching_words_come_first() {
         let mut search = Search::new(query(&["ali", "chess"]), 10);
-        assert!(!search.answered([entry(1, "Alice", "gardens"), entry(2, "Alina", "plays chess")], 0, 3));
-        assert!(search.answered([entry(2, "Alina", "plays chess")], 5, 4));
+        assert!(!search.answered(
+            [entry(1, "Alice", "gardens"), entry(2, "Alina", "plays chess")],
+            0,
+            &HOLDERS[..3]
+        ));
+        assert!(search.answered([entry(2, "Alina", "plays chess")], 5, &HOLDERS[2..]));
         let results = search.results(&BTreeMap::new(), &ME);
         assert_eq!(names(&results), ["Alina", "Alice"]);
-        assert_eq!((results.left_out, results.asked_holders), (5, 7));
+        assert_eq!((results.left_out, results.asked_holders), (5, 4), "one answers for both words");
         assert_eq!((results.results[0].matched, results.results[0].total_words), (2, 2));
     }
 
@@ -240,7 +247,7 @@ mod tests {
     fn contacts_come_first_and_their_doubles_are_marked() {
         let contacts = BTreeMap::from([(AccountKey::new([9; 32]), "Alice".to_owned())]);
         let mut search = Search::new(query(&["alice"]), 10);
-        search.answered([entry(1, "Alice", ""), entry(9, "Alice", "")], 0, 1);
+        search.answered([entry(1, "Alice", ""), entry(9, "Alice", "")], 0, &HOLDERS[..1]);
         let results = search.results(&contacts, &ME).results;
         assert!(results[0].contact && !results[0].look_alike);
         assert!(!results[1].contact && results[1].look_alike);
@@ -250,7 +257,7 @@ mod tests {
     fn a_newer_entry_of_an_account_replaces_an_older() {
         let mut search = Search::new(query(&["alice"]), 10);
         let newer = Entry { sequence: 2, ..entry(1, "Alice", "new") };
-        search.answered([newer, entry(1, "Alice", "old")], 0, 1);
+        search.answered([newer, entry(1, "Alice", "old")], 0, &HOLDERS[..1]);
         assert_eq!(search.results(&BTreeMap::new(), &ME).results[0].about, "new");
     }
 
@@ -258,7 +265,7 @@ mod tests {
     fn shown(entries: &[Entry]) -> String {
         let about = |entries: Vec<Entry>| {
             let mut search = Search::new(query(&["alice"]), 10);
-            search.answered(entries, 0, 1);
+            search.answered(entries, 0, &HOLDERS[..1]);
             search.results(&BTreeMap::new(), &ME).results[0].about.clone()
         };
         let first = about(entries.to_vec());
@@ -297,14 +304,14 @@ mod tests {
     #[test]
     fn what_does_not_match_and_oneself_are_not_shown() {
         let mut search = Search::new(query(&["alice"]), 10);
-        search.answered([entry(0, "Alice", ""), entry(1, "Bob", "")], 0, 1);
+        search.answered([entry(0, "Alice", ""), entry(1, "Bob", "")], 0, &HOLDERS[..1]);
         assert!(search.results(&BTreeMap::new(), &ME).results.is_empty());
     }
 
     #[test]
     fn truncation_is_counted() {
         let mut search = Search::new(query(&["alice"]), 2);
-        search.answered((1..=5).map(|n| entry(n, "Alice", "")), 100, 1);
+        search.answered((1..=5).map(|n| entry(n, "Alice", "")), 100, &HOLDERS[..1]);
         let results = search.results(&BTreeMap::new(), &ME);
         assert_eq!((results.results.len(), results.left_out), (2, 103));
     }

@@ -73,7 +73,7 @@ pub struct SearchResults {
     pub results: Vec<SearchHit>,
     /// How many more there are, as far as the holders said.
     pub left_out: u32,
-    /// How many holders answered.
+    /// How many peers answered, each counted once for all words together.
     pub asked_holders: usize,
 }
 

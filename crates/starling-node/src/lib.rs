@@ -36,6 +36,7 @@
 
 mod clock;
 mod config;
+mod counts;
 mod driver;
 mod events;
 mod frames;
@@ -47,6 +48,7 @@ mod product;
 pub mod transport;
 
 pub use config::{NodeConfig, NodeSecret};
+pub use counts::{Answers, Counts, MessageCounts};
 pub use driver::{Disk, Machine};
 pub use events::{BadCursor, Cursor, EventStream, News, Published};
 pub use jobs::{Work, work};

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
 use crate::config::NodeConfig;
+use crate::counts::{Counters, Counts};
 use crate::driver::inbox::Inbox;
 use crate::driver::{Call, CoreThread, Disk, Ended, Item, Machine, MachineId, Outside};
 use crate::events::{Cursor, EventLog, EventStream};
@@ -111,7 +112,8 @@ impl Node {
         let limits = place.limits;
         let inbox = Arc::new(Inbox::new(inbox_capacity(&limits)));
         let events = EventLog::new(rng.next_u64());
-        let pool = Pool::new(transport.clone(), Arc::clone(&inbox), clock, limits);
+        let counters = Counters::default();
+        let pool = Pool::new(transport.clone(), Arc::clone(&inbox), clock, limits, counters.clone());
         let network: Arc<dyn Network> = Arc::new(Online {
             pool: pool.clone(),
             transport,
@@ -124,6 +126,7 @@ impl Node {
             runtime: Handle::current(),
             inbox: Arc::clone(&inbox),
             events: events.clone(),
+            counters: counters.clone(),
             jobs: Jobs::start(work).map_err(StartError::Thread)?,
             calls: Arc::clone(&calls),
         };
@@ -136,8 +139,8 @@ impl Node {
             reason: EndReason::Broken,
         };
         let load = {
-            let inbox = Arc::clone(&inbox);
-            move || CoreThread::<M, D, _>::load(machine, disk, rng, clock, inbox, shell)
+            let (inbox, counters) = (Arc::clone(&inbox), counters.clone());
+            move || CoreThread::<M, D, _>::load(machine, disk, rng, clock, inbox, (shell, counters))
         };
         if let Err(error) = run_core(load, guard).await {
             network.stop().await;
@@ -147,7 +150,16 @@ impl Node {
         tracing::info!("the node runs");
         let commands = Arc::new(Semaphore::new(limits.commands));
         let most_calls = u32::try_from(limits.calls).unwrap_or(u32::MAX);
-        Ok(NodeHandle(Arc::new(Running { network, inbox, events, ended, commands, calls, most_calls })))
+        Ok(NodeHandle(Arc::new(Running {
+            network,
+            inbox,
+            events,
+            counters,
+            ended,
+            commands,
+            calls,
+            most_calls,
+        })))
     }
 }
 
@@ -207,6 +219,7 @@ struct Running {
     network: Arc<dyn Network>,
     inbox: Arc<Inbox<Item>>,
     events: EventLog,
+    counters: Counters,
     ended: watch::Sender<Option<EndReason>>,
     commands: Arc<Semaphore>,
     calls: Arc<Semaphore>,
@@ -234,6 +247,12 @@ impl NodeHandle {
     #[must_use]
     pub fn events(&self, since: Option<Cursor>) -> EventStream {
         self.0.events.subscribe(since)
+    }
+
+    /// What the node has done since it started.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.0.counters.now()
     }
 
     /// Key, network and addresses.
@@ -361,6 +380,7 @@ struct Shell<T: Transport> {
     runtime: Handle,
     inbox: Arc<Inbox<Item>>,
     events: EventLog,
+    counters: Counters,
     jobs: Jobs,
     calls: Arc<Semaphore>,
 }
@@ -388,6 +408,7 @@ impl<T: Transport> Outside for Shell<T> {
     }
 
     fn publish(&mut self, event: Event) {
+        self.counters.told(&event);
         self.events.publish(event);
     }
 

@@ -202,8 +202,8 @@ pub enum OpResult {
         records: Vec<Record>,
         /// The most that any one holder said it left out.
         left_out: u32,
-        /// How many holders answered.
-        holders: usize,
+        /// Holders that answered.
+        holders: Vec<NodeKey>,
         /// What it cost, in requests.
         requests: u32,
     },

@@ -17,6 +17,7 @@
 pub mod adversary;
 pub mod attack;
 pub mod checks;
+pub mod crash;
 pub mod faults;
 pub mod fuzz;
 pub mod network;
@@ -25,5 +26,6 @@ pub mod overlays;
 pub mod scale;
 pub mod scenario;
 mod session;
+pub mod survival;
 pub mod traffic;
 mod verdicts;

@@ -7,6 +7,10 @@
 //! A bad frame in the last transaction cannot be told from a torn write, and is read as one; so is the wreck of a
 //! transaction's last frame, of which nothing can be recognised, if only one transaction follows.
 //!
+//! A disk writes whole sectors, in any order, and what it has not written may hold a frame of an earlier round. Where a
+//! frame's header lies across two sectors, its mark of a commit may be such a remnant while the salts behind it are new:
+//! in a bad frame it is not believed.
+//!
 //! Format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
 use std::fs::File;
@@ -26,6 +30,10 @@ const PAGE_LEN: usize = 4096;
 const FRAME: usize = FRAME_HEADER + PAGE_LEN;
 /// First word of a log whose checksums take words with the low byte first; one more if it is the high byte.
 const MAGIC: u32 = 0x377f_0682;
+/// Bytes that a disk writes whole, at the least.
+const SECTOR: usize = 512;
+/// Bytes of a frame's header before the salts: the page's number and the mark of a commit.
+const BEFORE_SALTS: usize = 8;
 const _: () = assert!(PAGE_LEN as u64 == PAGE, "one page size");
 
 /// The log that belongs to the database at `path`.
@@ -57,12 +65,13 @@ fn is_sound(mut log: impl Read) -> io::Result<bool> {
     // The header is synced before the first frame is written, so it is never torn when there is one.
     let Some(mut sums) = Sums::of_header(&header) else { return Ok(false) };
     let salts = long(&header, 16);
-    let mut stage = Stage::Reading;
+    let (mut stage, mut at) = (Stage::Reading, HEADER);
     loop {
         // Frames of an earlier round, all copied back, have wholly other salts. One bit less is a damaged frame of ours.
         let wrong_bits = (long(&frame, 8) ^ salts).count_ones();
         let (whole, ours) = (wrong_bits == 0, wrong_bits <= 1);
-        let commits = word(&frame, 4) != Some(0);
+        let is_split = at.saturating_add(BEFORE_SALTS).is_multiple_of(SECTOR);
+        let commits = !is_split && word(&frame, 4) != Some(0);
         stage = match stage {
             Stage::Reading if whole && sums.take_frame(&frame) => Stage::Reading,
             Stage::Reading | Stage::Torn if ours && commits => Stage::Ended,
@@ -73,6 +82,7 @@ fn is_sound(mut log: impl Read) -> io::Result<bool> {
         if !fill(&mut log, &mut frame)? {
             return Ok(true);
         }
+        at = at.saturating_add(FRAME);
     }
 }
 

@@ -32,6 +32,7 @@ mod context;
 mod demo;
 mod failure;
 mod harden;
+mod hold;
 mod input;
 mod logging;
 mod output;

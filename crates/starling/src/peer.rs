@@ -20,6 +20,7 @@ use starling_proto::version::NetworkName;
 use starling_store::{Database, Home};
 
 use crate::failure::Failure;
+use crate::hold::HoldCap;
 
 /// What a peer is started with.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub(crate) struct PeerConfig {
     pub(crate) api: Listen,
     /// Whether the faces may be on other machines.
     pub(crate) api_remote: bool,
+    /// How much it holds for others at most.
+    pub(crate) hold_at_most: HoldCap,
 }
 
 /// A peer that runs. Dropping it ends it without a goodbye and leaves `api.json` behind; see [`Self::shutdown`].
@@ -49,7 +52,7 @@ impl Peer {
     pub(crate) async fn start(home: &Home, database: Database, config: PeerConfig) -> Result<Self, Failure> {
         let identity = Identity::load(&database)?;
         let file = database.readers().path().to_owned();
-        let core = Config::of(&config.network);
+        let core = Config { disk: config.hold_at_most.bytes(), ..Config::of(&config.network) };
         let secret = NodeSecret::new(*identity.node().seed().expose());
         let mut node = NodeConfig::new(config.network, secret);
         node.listen = config.listen;

@@ -30,7 +30,7 @@ pub use message::{Message, MessageState, Messages, MessagesRequest, SendReply, S
 pub use network::{JoinReply, JoinRequest};
 pub use profile::{ListedRequest, Profile, ProfileRequest};
 pub use search::{SearchHit, SearchReply, SearchRequest};
-pub use status::{Bucket, ContactCounts, Entries, Held, Mode, RoutingTable, Status};
+pub use status::{Bucket, ContactCounts, Entries, Held, Mode, RoutingTable, Served, Status};
 pub use time::{Time, TimeError};
 pub use trace::{Step, Trace, TraceStep};
 

@@ -30,7 +30,7 @@ pub struct SearchReply {
     pub truncated: bool,
     /// How many more.
     pub left_out: u32,
-    /// How many holders answered.
+    /// How many peers answered, each counted once for all words together.
     pub asked_holders: u64,
     /// How long it took, in milliseconds.
     pub took_ms: u64,

@@ -26,6 +26,8 @@ pub struct Status {
     pub waiting: u64,
     /// What is held for others.
     pub held: Held,
+    /// What was done for peers since the node started.
+    pub served: Served,
     /// Our own directory entries.
     pub entries: Entries,
     /// People by how they stand to us.
@@ -46,6 +48,8 @@ pub struct Status {
     pub database_bytes: Option<u64>,
     /// Whether the disk is full: then nothing is written until there is room.
     pub disk_full: bool,
+    /// For how many seconds the node has been running.
+    pub uptime_s: u64,
     /// The program's version.
     pub version: String,
 }
@@ -87,12 +91,37 @@ pub struct Held {
     pub welcome_bytes: u64,
     /// Size of everything else, in bytes.
     pub open_bytes: u64,
-    /// The bound on each of the two sizes, in bytes.
+    /// The bound on each of the two sizes, in bytes: half of what `run --hold-at-most` says. More is held only where it
+    /// said more before; nothing new is taken then until so much is over, fetched or deleted.
     pub pool_bytes: u64,
+    /// Whether one of the two is so near to the bound, or beyond it, that the smallest record finds no room: it is refused,
+    /// or others make way.
+    pub full: bool,
     /// Deletions that are remembered.
     pub deletions: u64,
     /// Rows that could not be read and await removal.
     pub damaged: u64,
+    /// Records that were taken since the node started, new versions included.
+    pub taken: u64,
+    /// What these counted, in bytes.
+    pub taken_bytes: u64,
+    /// Records that were refused since then because there was no room for them, or they had used up their share.
+    pub refused: u64,
+    /// Records that made way for others since then although their time was not over.
+    pub evicted: u64,
+    /// Those of them that were deposits their owners gave leave for: mail between contacts.
+    pub evicted_welcome: u64,
+}
+
+/// What was done for peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Served {
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Requests that were refused because whoever asked had used up their share for now.
+    pub rate_limited: u64,
+    /// Requests that were refused for another cause.
+    pub refused: u64,
 }
 
 /// Our own directory entries.
@@ -117,6 +146,7 @@ pub struct ContactCounts {
 
 impl Status {
     pub(crate) fn new(view: view::Status, info: NodeInfo) -> Self {
+        let held = Held::of(&view);
         let overlay = view.overlay;
         Self {
             mode: overlay.mode.into(),
@@ -124,14 +154,8 @@ impl Status {
             routing_table: RoutingTable::new(overlay.peers, &overlay.buckets),
             running: count(overlay.running),
             waiting: count(overlay.waiting),
-            held: Held {
-                records: count(overlay.held.records),
-                welcome_bytes: overlay.held.welcome_bytes,
-                open_bytes: overlay.held.open_bytes,
-                pool_bytes: overlay.held.pool_bytes,
-                deletions: count(overlay.held.deletions),
-                damaged: count(overlay.held.damaged),
-            },
+            held,
+            served: info.counts.answers().into(),
             entries: Entries { wanted: count(view.entries.wanted), placed: count(view.entries.placed) },
             contacts: view.contacts.into(),
             queued: count(view.queued),
@@ -140,6 +164,7 @@ impl Status {
             join: info.join,
             database_bytes: info.database_bytes,
             disk_full: overlay.disk_full,
+            uptime_s: info.uptime.as_secs(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -151,6 +176,33 @@ impl RoutingTable {
         let buckets =
             (0_u32..).zip(sizes).map(|(shared_bits, peers)| Bucket { shared_bits, peers: count(*peers) });
         Self { peers: count(peers), buckets: buckets.filter(|bucket| bucket.peers > 0).collect() }
+    }
+}
+
+impl Held {
+    fn of(view: &view::Status) -> Self {
+        let (held, turnover) = (&view.overlay.held, &view.overlay.turnover);
+        Self {
+            records: count(held.records),
+            welcome_bytes: held.welcome_bytes,
+            open_bytes: held.open_bytes,
+            pool_bytes: held.pool_bytes,
+            full: held.is_full(),
+            deletions: count(held.deletions),
+            damaged: count(held.damaged),
+            taken: turnover.taken,
+            taken_bytes: turnover.taken_bytes,
+            refused: turnover.refused,
+            evicted: turnover.evicted,
+            evicted_welcome: turnover.evicted_welcome,
+        }
+    }
+}
+
+impl From<starling_node::Answers> for Served {
+    fn from(answers: starling_node::Answers) -> Self {
+        let starling_node::Answers { answered, rate_limited, refused } = answers;
+        Self { answered, rate_limited, refused }
     }
 }
 

@@ -16,6 +16,7 @@ mod events;
 mod every_route;
 mod floods;
 mod messages;
+mod metrics;
 mod played;
 mod request_ids;
 mod support;

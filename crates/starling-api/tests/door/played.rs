@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -9,8 +10,10 @@ use starling_api::backend::{Backend, Cursor, EventFeed, NodeInfo, Notice};
 use starling_core::io::{Command, CommandError, CommandOutput, ContactChange, ErrorCode, Event, Newcomer};
 use starling_core::publisher::Progress;
 use starling_core::view::{self, ContactState, MessageState, PresenceStatus, Step};
-use starling_overlay::holder::Usage;
+use starling_node::{Answers, Counts, MessageCounts};
+use starling_overlay::holder::{Turnover, Usage};
 use starling_overlay::overlay;
+use starling_proto::frame::FrameKind;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey};
 use starling_proto::invite::{Invite, InviteSecret};
 use starling_proto::message::Mode;
@@ -98,6 +101,8 @@ impl Backend for PlayedNode {
             addresses: addresses(),
             join: None,
             database_bytes: Some(65_536),
+            uptime: Duration::from_millis(90_500),
+            counts: counts(),
         }
     }
 }
@@ -187,6 +192,17 @@ fn whoami() -> view::WhoAmI {
     }
 }
 
+fn counts() -> Counts {
+    let find_node = Answers { answered: 70, rate_limited: 5, refused: 0 };
+    let store = Answers { answered: 12, rate_limited: 0, refused: 2 };
+    Counts {
+        commits: 40,
+        failed_commits: 1,
+        requests: [(FrameKind::FindNode, find_node), (FrameKind::Store, store)].into(),
+        messages: MessageCounts { received: 8, stored: 3, delivered: 7, read: 6, failed: 1 },
+    }
+}
+
 fn status() -> view::Status {
     let held = Usage {
         records: 5,
@@ -196,6 +212,7 @@ fn status() -> view::Status {
         deletions: 0,
         damaged: 0,
     };
+    let turnover = Turnover { taken: 9, taken_bytes: 20_480, refused: 3, evicted: 4, evicted_welcome: 1 };
     let overlay = overlay::Status {
         mode: Mode::Server,
         addresses: vec!["198.51.100.7:4040".parse().unwrap()],
@@ -205,6 +222,7 @@ fn status() -> view::Status {
         running: 0,
         waiting: 0,
         held,
+        turnover,
         disk_full: false,
     };
     let contacts = view::ContactCounts { accepted: 4, incoming: 1, requested: 2 };

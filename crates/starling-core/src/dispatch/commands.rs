@@ -5,6 +5,7 @@ use alloc::string::String;
 use starling_crypto::session::OlmAccount;
 use starling_overlay::io as overlay_io;
 use starling_proto::addr::Peer;
+use starling_proto::ids::NodeKey;
 use starling_proto::record::{Record, RecordKind};
 
 use super::{Context, Core, Errand};
@@ -101,7 +102,7 @@ impl<A: OlmAccount> Core<A> {
         Ok(())
     }
 
-    pub(super) fn matched(&mut self, id: CommandId, records: &[Record], left_out: u32, holders: usize) {
+    pub(super) fn matched(&mut self, id: CommandId, records: &[Record], left_out: u32, holders: &[NodeKey]) {
         let Some(search) = self.searches.get_mut(&id) else { return };
         let contacts = self.meeting.contacts();
         // Of a contact we know the devices: one that was removed does not describe them any more.

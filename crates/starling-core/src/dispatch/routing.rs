@@ -146,7 +146,7 @@ impl<A: OlmAccount> Core<A> {
                 self.published(context, (kind, key), bundle, &placement)?;
             }
             (Some(Errand::Search(id)), OpResult::Matched { records, left_out, holders, .. }) => {
-                self.matched(id, &records, left_out, holders);
+                self.matched(id, &records, left_out, &holders);
             }
             (Some(Errand::Wish(tag)), result) => self.granted(context, tag, outcome(result))?,
             (Some(Errand::Measure(id)), result) => self.note_measured(id, result),
@@ -154,7 +154,7 @@ impl<A: OlmAccount> Core<A> {
             (Some(Errand::Publish { kind, key, .. }), _) => {
                 self.publisher.placed(kind, key, None, context.now, context.rng);
             }
-            (Some(Errand::Search(id)), _) => self.matched(id, &[], 0, 0),
+            (Some(Errand::Search(id)), _) => self.matched(id, &[], 0, &[]),
             (Some(Errand::Join(Some(id))), _) => self.refuse(id, CommandError::busy("operations")),
             (Some(Errand::Join(None)) | None, _) => {}
         }

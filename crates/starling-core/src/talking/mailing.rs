@@ -67,8 +67,9 @@ struct Box {
     wait: Span,
     /// What stood in the way last: told once, or it would take turns in the trace with what hinders the link.
     hindered: Option<Step>,
-    /// What too few peers keep: placed again as it is.
-    short: Option<Letter>,
+    /// What too few peers keep: placed again as it is, and when.
+    short: Vec<Letter>,
+    again: Option<Tick>,
     flights: BTreeMap<u64, Letter>,
 }
 
@@ -89,20 +90,32 @@ pub(super) struct Mailing {
 
 impl Box {
     const fn new() -> Self {
-        Self { due: None, wait: FIRST_RETRY, hindered: None, short: None, flights: BTreeMap::new() }
+        Self {
+            due: None,
+            wait: FIRST_RETRY,
+            hindered: None,
+            short: Vec::new(),
+            again: None,
+            flights: BTreeMap::new(),
+        }
     }
 
-    /// Looks again after a wait that doubles. `random` is any uniform number.
-    fn later(&mut self, now: Tick, random: u32) {
-        self.due = Some(now.after(self.wait.jittered(random)));
+    /// When to look again, after a wait that doubles. `random` is any uniform number.
+    fn later(&mut self, now: Tick, random: u32) -> Tick {
+        let at = now.after(self.wait.jittered(random));
         self.wait = self.wait.times(2).min(LONGEST_RETRY);
+        at
+    }
+
+    fn next(&self) -> Option<Tick> {
+        self.due.into_iter().chain(self.again).min()
     }
 }
 
 impl Mailing {
     /// When a device's mailbox is looked at next.
     pub(super) fn next_timeout(&self) -> Option<Tick> {
-        self.boxes.values().filter_map(|mailbox| mailbox.due).min()
+        self.boxes.values().filter_map(Box::next).min()
     }
 
     /// A device is not written to any more.
@@ -112,7 +125,7 @@ impl Mailing {
     }
 
     fn due(&self, now: Tick) -> Option<DeviceKey> {
-        let due = self.boxes.iter().find(|(_, mailbox)| mailbox.due.is_some_and(|at| at <= now));
+        let due = self.boxes.iter().find(|(_, mailbox)| mailbox.next().is_some_and(|at| at <= now));
         due.map(|(device, _)| *device)
     }
 
@@ -184,19 +197,37 @@ impl<A: OlmAccount> Talking<A> {
     pub(super) fn post(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
         while let Some(device) = self.mailing.due(context.now.tick) {
             let now = context.now.tick;
-            let at = self.may_be_posted(&device, now);
-            self.mailing.mailbox(&device).due = at.filter(|at| now < *at);
-            if at.is_some_and(|at| at <= now) {
+            let may = self.may_be_posted(&device, now);
+            let mailbox = self.mailing.mailbox(&device);
+            let is_past = |at: Option<Tick>| at.is_some_and(|at| at <= now);
+            let (due, again) = (is_past(mailbox.due), is_past(mailbox.again));
+            if due {
+                mailbox.due = may.filter(|at| now < *at);
+            }
+            if again {
+                let rests = may.unwrap_or(now.after(LONGEST_RETRY));
+                mailbox.again = (now < rests).then_some(rests);
+            }
+            if again && is_past(may) {
+                self.place_again(&device);
+            }
+            if due && is_past(may) {
                 self.post_to(context, &device)?;
             }
         }
         Ok(())
     }
 
-    fn post_to(&mut self, context: &mut Context<'_>, device: &DeviceKey) -> Result<(), StorageError> {
-        if let Some(letter) = self.mailing.mailbox(device).short.take() {
-            self.place(*device, letter);
+    /// Offers once more what too few peers keep, if somebody waits for it still.
+    fn place_again(&mut self, device: &DeviceKey) {
+        for letter in core::mem::take(&mut self.mailing.mailbox(device).short) {
+            if self.outbox.messages(device, &letter.rows).next().is_some() {
+                self.place(*device, letter);
+            }
         }
+    }
+
+    fn post_to(&mut self, context: &mut Context<'_>, device: &DeviceKey) -> Result<(), StorageError> {
         while self.outbox.has_unposted(device) && self.mailing.mailbox(device).flights.len() < AT_ONCE {
             if !self.write_letter(context, device)? {
                 break;
@@ -251,7 +282,10 @@ impl<A: OlmAccount> Talking<A> {
     ) -> Result<bool, StorageError> {
         let random = context.rng.next_u32();
         let mailbox = self.mailing.mailbox(device);
-        mailbox.later(context.now.tick, random);
+        if mailbox.due.is_none_or(|due| due <= context.now.tick) {
+            // Letters that fail together are one failure.
+            mailbox.due = Some(mailbox.later(context.now.tick, random));
+        }
         if mailbox.hindered.replace(why) != Some(why) {
             self.explain(context, device, why)?;
         }
@@ -341,9 +375,14 @@ impl<A: OlmAccount> Talking<A> {
         let random = context.rng.next_u32();
         let more = self.outbox.has_unposted(&device);
         let mailbox = self.mailing.mailbox(&device);
-        if !enough && !messages.is_empty() && mailbox.short.is_none() {
-            mailbox.short = Some(letter);
-            mailbox.later(context.now.tick, random);
+        if !enough && !messages.is_empty() {
+            mailbox.short.push(letter);
+            if mailbox.again.is_none() {
+                mailbox.again = Some(mailbox.later(context.now.tick, random));
+            }
+            if more && mailbox.due.is_none() {
+                mailbox.due = mailbox.again;
+            }
         } else if enough {
             mailbox.wait = FIRST_RETRY;
             if more {

@@ -18,6 +18,7 @@ use super::room::Room;
 use super::waiting::Waiting;
 use super::{Call, Disk, Item, Machine, MachineId, Outside};
 use crate::clock::Clock;
+use crate::counts::Counters;
 use crate::limits;
 
 /// Ticks count milliseconds, so a timer that has been handled is not asked about sooner than this.
@@ -34,6 +35,7 @@ pub(crate) struct CoreThread<M: Machine, D: Disk, O: Outside> {
     inbox: Arc<Inbox<Item>>,
     outside: O,
     waiting: Waiting,
+    counters: Counters,
     room: Room,
     /// Who is connected, so that a rebuilt machine can be told.
     peers: BTreeMap<NodeKey, Vec<PeerUp>>,
@@ -70,7 +72,7 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
         mut rng: StdRng,
         clock: Clock,
         inbox: Arc<Inbox<Item>>,
-        outside: O,
+        (outside, counters): (O, Counters),
     ) -> Result<Self, String> {
         let machine = recovery::build(&config, &mut disk, &mut rng, clock).map_err(|unbuilt| unbuilt.text)?;
         let mut this = Self {
@@ -82,7 +84,8 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
             clock,
             inbox,
             outside,
-            waiting: Waiting::default(),
+            waiting: Waiting::new(counters.clone()),
+            counters,
             room: Room::default(),
             peers: BTreeMap::new(),
             held: Vec::new(),
@@ -150,7 +153,7 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
                 Input::PeerDown(key)
             }
             Item::Request { remote, request, reply, permit } => {
-                let inbound = self.waiting.peer(reply, permit);
+                let inbound = self.waiting.peer(request.kind(), reply, permit);
                 Input::Request { remote, inbound, request }
             }
             Item::Answer { machine, call, answer, _permit } => {
@@ -185,6 +188,7 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
             self.collect();
         }
         self.disk.commit()?;
+        self.counters.committed();
         self.release();
         // While the disk is full, what writes nothing goes well in between what fails: that mends nothing.
         if !self.room.is_full() {

@@ -5,25 +5,44 @@ use std::collections::BTreeMap;
 use starling_core::io::{CommandError, CommandId, CommandOutput, ErrorCode};
 use starling_core::storage::StorageError;
 use starling_overlay::io::InboundId;
+use starling_proto::frame::FrameKind;
 use starling_proto::message::{Refusal, Response};
 use tokio::sync::oneshot;
 
 use super::{CommandReply, Permit};
+use crate::counts::Counters;
 use crate::pool::InboundPermit;
 
 /// Who waits for the machine that runs now.
-#[derive(Default)]
 pub(super) struct Waiting {
     next: u64,
-    peers: BTreeMap<InboundId, (oneshot::Sender<Response>, InboundPermit)>,
+    peers: BTreeMap<InboundId, Peer>,
     users: BTreeMap<CommandId, (CommandReply, Permit)>,
+    counters: Counters,
+}
+
+/// A peer that waits for the answer to what it asked.
+struct Peer {
+    asked: FrameKind,
+    reply: oneshot::Sender<Response>,
+    _permit: InboundPermit,
 }
 
 impl Waiting {
+    /// Nobody waits yet.
+    pub(super) const fn new(counters: Counters) -> Self {
+        Self { next: 0, peers: BTreeMap::new(), users: BTreeMap::new(), counters }
+    }
+
     /// A peer waits; its permit is free once it has its reply.
-    pub(super) fn peer(&mut self, reply: oneshot::Sender<Response>, permit: InboundPermit) -> InboundId {
+    pub(super) fn peer(
+        &mut self,
+        asked: FrameKind,
+        reply: oneshot::Sender<Response>,
+        permit: InboundPermit,
+    ) -> InboundId {
         let id = InboundId(self.fresh());
-        self.peers.insert(id, (reply, permit));
+        self.peers.insert(id, Peer { asked, reply, _permit: permit });
         id
     }
 
@@ -37,8 +56,11 @@ impl Waiting {
     /// Hands a peer its reply.
     pub(super) fn reply(&mut self, id: InboundId, response: Response) {
         match self.peers.remove(&id) {
-            // The peer may have given up: then there is nobody to tell.
-            Some((reply, _permit)) => drop(reply.send(response)),
+            Some(peer) => {
+                self.counters.answered(peer.asked, &response);
+                // The peer may have given up: then there is nobody to tell.
+                drop(peer.reply.send(response));
+            }
             None => tracing::warn!("the core answered a request that does not wait"),
         }
     }
@@ -54,8 +76,10 @@ impl Waiting {
 
     /// The machine is gone: users are told why, peers that they may ask again later.
     pub(super) fn fail(&mut self, error: &StorageError) {
-        for (reply, _permit) in std::mem::take(&mut self.peers).into_values() {
-            drop(reply.send(Response::Refused(Refusal::Busy)));
+        for peer in std::mem::take(&mut self.peers).into_values() {
+            let response = Response::Refused(Refusal::Busy);
+            self.counters.answered(peer.asked, &response);
+            drop(peer.reply.send(response));
         }
         for (reply, _permit) in std::mem::take(&mut self.users).into_values() {
             drop(reply.send(Err(storage_failed(error))));

@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
+use crate::counts::Counters;
 use crate::driver::Item;
 use crate::driver::inbox::Inbox;
 use crate::limits::{self, Limits};
@@ -47,6 +48,7 @@ struct Shared<T: Transport> {
     inbox: Arc<Inbox<Item>>,
     clock: Clock,
     limits: Limits,
+    counters: Counters,
     seats: Seats,
     book: Mutex<Book<T::Connection>>,
     greeting: Mutex<Greeting>,
@@ -71,12 +73,19 @@ struct Greeting {
 
 impl<T: Transport> Pool<T> {
     /// A pool that accepts nothing yet. Before the core says otherwise it greets as a client without addresses.
-    pub(crate) fn new(transport: T, inbox: Arc<Inbox<Item>>, clock: Clock, limits: Limits) -> Self {
+    pub(crate) fn new(
+        transport: T,
+        inbox: Arc<Inbox<Item>>,
+        clock: Clock,
+        limits: Limits,
+        counters: Counters,
+    ) -> Self {
         Self(Arc::new(Shared {
             transport,
             inbox,
             clock,
             limits,
+            counters,
             seats: Seats::new(limits),
             book: Mutex::new(Book::default()),
             greeting: Mutex::new(Greeting { mode: Mode::Client, addresses: Vec::new() }),

@@ -63,7 +63,9 @@ impl<T: Transport> Pool<T> {
     /// Hands a request to the core and waits for the reply; `None` if there will be none.
     async fn ask_core(&self, remote: Remote, request: Request) -> Option<(Response, Option<InboundPermit>)> {
         let Ok(permit) = Arc::clone(&self.0.inbound).try_acquire_owned() else {
-            return Some((Response::Refused(Refusal::Busy), None));
+            let response = Response::Refused(Refusal::Busy);
+            self.0.counters.answered(request.kind(), &response);
+            return Some((response, None));
         };
         let permit: InboundPermit = Arc::new(permit);
         let (reply, replied) = oneshot::channel();

@@ -5,6 +5,12 @@ use starling_proto::time::Span;
 /// Bytes of disk for the records of others, unless configured: a twentieth of what a small phone has free, and room
 /// for the share of one node when 10,000 people are listed and write one another daily.
 pub const DISK: u64 = 256 * 1024 * 1024;
+/// Bytes of disk that a user must give at least: with so much, honest records outlive the simulator's floods, and one
+/// mailbox still has room for 256 short messages.
+pub const DISK_MIN: u64 = 8 * 1024 * 1024;
+/// Bytes of disk that a user may give at most: the index of so much takes up to 1 GiB of memory, and each sweep looks at
+/// two million rows.
+pub const DISK_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// What a record counts at least, in bytes: its index entry takes some 500 bytes of memory, so that the index of a
 /// full disk stays below 64 MiB.
 pub const LEAST_CHARGE: u64 = 2 * 1024;

@@ -15,6 +15,7 @@ mod room;
 mod subscriptions;
 mod sweep;
 mod tally;
+mod turnover;
 mod work;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ use starling_proto::time::Now;
 pub use answer::{Found, Wanted};
 pub use handover::{Handover, HandoverCursor, HandoverRow};
 pub use sweep::Swept;
+pub use turnover::Turnover;
 pub use work::Work;
 
 use self::clock::ClockCheck;
@@ -51,7 +53,8 @@ use crate::verify::Verify;
 pub struct HolderConfig {
     /// Our own node key: owners sign for one holder.
     pub node: NodeKey,
-    /// Bytes of disk for the records of others; [`limits::DISK`] unless the user says otherwise.
+    /// Bytes of disk for the records of others; [`limits::DISK`] unless the user says otherwise. If more is held already,
+    /// nothing is thrown away for it: nothing new comes until so much is over, fetched or deleted.
     pub disk: u64,
 }
 
@@ -111,12 +114,22 @@ pub struct Usage {
     pub welcome_bytes: u64,
     /// What everything else counts, in bytes.
     pub open_bytes: u64,
-    /// The bound on each of the two, in bytes.
+    /// The bound on each of the two, in bytes; more is held only where the user has lowered it since.
     pub pool_bytes: u64,
     /// Deletions that are remembered.
     pub deletions: usize,
     /// Rows that could not be read and await removal.
     pub damaged: usize,
+}
+
+impl Usage {
+    /// Whether one of the pools is so near to its bound, or beyond it, that the smallest record finds no room: it is
+    /// refused, or others make way.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let fuller = self.welcome_bytes.max(self.open_bytes);
+        fuller.saturating_add(limits::LEAST_CHARGE) > self.pool_bytes
+    }
 }
 
 /// Keeps the records of others.
@@ -130,6 +143,7 @@ pub struct Holder {
     clock: ClockCheck,
     damaged: BTreeSet<RecordId>,
     work: Work,
+    turnover: Turnover,
     /// Whether the disk beneath has no room.
     full: bool,
 }
@@ -164,6 +178,7 @@ impl Holder {
             clock: ClockCheck::default(),
             damaged: BTreeSet::new(),
             work: Work::default(),
+            turnover: Turnover::default(),
             full: false,
         })
     }
@@ -196,13 +211,15 @@ impl Holder {
         }
         let leaving = match self.judge(now, tools, offer, (&held, old.as_ref())) {
             Ok(leaving) => leaving,
-            Err(outcome) => return Ok(Stored::without_notice(outcome)),
+            Err(outcome) => return Ok(self.refuse(outcome)),
         };
-        for id in leaving.into_iter().chain(old.map(|old| old.id)) {
-            self.forget(tools.store, &id)?;
+        self.evict(tools.store, &leaving)?;
+        if let Some(old) = old {
+            self.forget(tools.store, &old.id)?;
         }
         tools.store.write_record(&held, &encoded)?;
         let notify = self.subscriptions.notices(&held);
+        self.turnover.took(&held);
         self.index.insert(held, now);
         Ok(Stored { outcome: StoreOutcome::Stored, notify })
     }
@@ -223,6 +240,12 @@ impl Holder {
     #[must_use]
     pub const fn work(&self) -> Work {
         self.work
+    }
+
+    /// What came and what had to go so far.
+    #[must_use]
+    pub const fn turnover(&self) -> Turnover {
+        self.turnover
     }
 
     /// How much is held.
@@ -275,6 +298,24 @@ impl Holder {
         tools.verify.record(&offer.record, now.seconds()).map_err(|_| StoreOutcome::Invalid)?;
         let leaving = self.bounds.clear(&self.index, &newcomer, displaced, tools.rng);
         leaving.ok_or(StoreOutcome::QuotaFull)
+    }
+
+    const fn refuse(&mut self, outcome: StoreOutcome) -> Stored {
+        if matches!(outcome, StoreOutcome::QuotaFull) {
+            self.turnover.refused();
+        }
+        Stored::without_notice(outcome)
+    }
+
+    /// Removes rows that make way for another.
+    fn evict(&mut self, store: &mut dyn RecordStore, leaving: &[RecordId]) -> Result<(), StorageError> {
+        for id in leaving {
+            if let Some(entry) = self.index.get(id) {
+                self.turnover.evicted(&entry.held);
+            }
+            self.forget(store, id)?;
+        }
+        Ok(())
     }
 
     /// Removes a row from disk and index.

@@ -63,8 +63,9 @@ impl Bounds {
         let tally = index.tally(Pool::of(newcomer.held));
         let amount = charge(newcomer.held);
         let freed = freed(index, newcomer, displaced);
-        let fits = tally.total().saturating_sub(freed).saturating_add(amount) <= self.pool;
-        if fits || tally.yields_to(&newcomer.held.group, amount) { verdict } else { Verdict::Full }
+        let fits = tally.total().saturating_sub(freed).saturating_add(amount) <= self.may_hold(tally);
+        let may_evict = !self.is_over(tally) && tally.yields_to(&newcomer.held.group, amount);
+        if fits || may_evict { verdict } else { Verdict::Full }
     }
 
     /// Who has to go so that the newcomer fits into its pool; `None` if its own group would become the largest.
@@ -80,9 +81,12 @@ impl Bounds {
         let (amount, group) = (charge(newcomer.held), &newcomer.held.group);
         let freed = freed(index, newcomer, displaced);
         let wanted = index.tally(pool).total().saturating_sub(freed).saturating_add(amount);
-        let missing = wanted.saturating_sub(self.pool);
+        let missing = wanted.saturating_sub(self.may_hold(index.tally(pool)));
         if missing == 0 {
             return Some(gone);
+        }
+        if self.is_over(index.tally(pool)) {
+            return None;
         }
         let mut tally = index.tally(pool).clone();
         for held in leaving(index, newcomer, displaced) {
@@ -108,6 +112,17 @@ impl Bounds {
             }
         }
         Some(gone)
+    }
+
+    /// Whether a pool holds more than its bound: the user has lowered that since.
+    const fn is_over(&self, tally: &Tally) -> bool {
+        tally.total() > self.pool
+    }
+
+    /// What a pool may come to. Where the user has lowered the bound below what is held, nobody is evicted for it (what
+    /// was taken was promised), and a version may still replace another that is no smaller.
+    fn may_hold(&self, tally: &Tally) -> u64 {
+        self.pool.max(tally.total())
     }
 
     /// The shares of the publisher and of the mailbox.

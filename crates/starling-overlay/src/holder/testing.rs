@@ -217,6 +217,12 @@ impl Desk {
         self.holder = Holder::load(self.config, &self.store, self.now).unwrap();
     }
 
+    /// The same, with as much disk as the user says now.
+    pub(super) fn restart_with_disk(&mut self, disk: u64) {
+        self.config.disk = disk;
+        self.restart();
+    }
+
     pub(super) fn has(&self, maker: &Maker) -> bool {
         self.holder.index.get(&maker.make().id()).is_some()
     }

@@ -71,7 +71,7 @@ impl Overlay {
         let own = self.holder.query(context.now, &mut context.tools(), &query)?;
         if !own.records.is_empty() {
             gathering.take_matching(own.records, context);
-            asking.counts_ourselves(own.left_out);
+            asking.counts_ourselves(self.me, own.left_out);
         }
         Ok(())
     }

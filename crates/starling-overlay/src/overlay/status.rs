@@ -7,7 +7,7 @@ use starling_proto::addr::Peer;
 use starling_proto::message::Mode;
 
 use super::Overlay;
-use crate::holder::Usage;
+use crate::holder::{Turnover, Usage};
 use crate::table::Contact;
 
 /// The overlay at one moment.
@@ -29,6 +29,8 @@ pub struct Status {
     pub waiting: usize,
     /// What is held for others.
     pub held: Usage,
+    /// What of that came, and what had to go, since this machine was built.
+    pub turnover: Turnover,
     /// Whether the disk is full, so that no new record is taken ([`Overlay::set_disk_full`]).
     pub disk_full: bool,
 }
@@ -46,6 +48,7 @@ impl Overlay {
             running: self.tasks.len(),
             waiting: self.waiting.len(),
             held: self.holder.usage(),
+            turnover: self.holder.turnover(),
             disk_full: self.holder.is_full(),
         }
     }

@@ -321,7 +321,7 @@ impl Overlay {
         let result = OpResult::Matched {
             records: gathering.harvest.finish(),
             left_out: asking.left_out,
-            holders: asking.holders,
+            holders: core::mem::take(&mut asking.holders),
             requests: asking.requests,
         };
         self.outputs.push_back(Output::Done { op: *op, result });

@@ -13,7 +13,7 @@ pub(crate) struct Asking {
     under_way: BTreeSet<NodeKey>,
     parallelism: usize,
     /// Holders that answered.
-    pub(crate) holders: usize,
+    pub(crate) holders: Vec<NodeKey>,
     /// The most that any of them left out.
     pub(crate) left_out: u32,
     /// Requests so far, those of the lookup included.
@@ -24,7 +24,7 @@ impl Asking {
     /// Begins to ask `peers`, a few at a time; `requests` were spent on finding them.
     pub(crate) fn new(peers: Vec<Peer>, parallelism: usize, requests: u32) -> Self {
         let queue = peers.into();
-        Self { queue, under_way: BTreeSet::new(), parallelism, holders: 0, left_out: 0, requests }
+        Self { queue, under_way: BTreeSet::new(), parallelism, holders: Vec::new(), left_out: 0, requests }
     }
 
     /// The next peer to ask, if one more may be asked now.
@@ -41,14 +41,14 @@ impl Asking {
     /// Notes that a holder has answered, and how much it left out.
     pub(crate) fn answered(&mut self, key: &NodeKey, left_out: u32) {
         if self.under_way.remove(key) {
-            self.holders = self.holders.saturating_add(1);
+            self.holders.push(*key);
             self.left_out = self.left_out.max(left_out);
         }
     }
 
     /// Notes that we hold some of it ourselves.
-    pub(crate) fn counts_ourselves(&mut self, left_out: u32) {
-        self.holders = self.holders.saturating_add(1);
+    pub(crate) fn counts_ourselves(&mut self, me: NodeKey, left_out: u32) {
+        self.holders.push(me);
         self.left_out = self.left_out.max(left_out);
     }
 
@@ -80,6 +80,6 @@ mod tests {
             asking.answered(&peer.key(), 1);
         }
         assert!(asking.is_done());
-        assert_eq!((asking.holders, asking.left_out, asking.requests), (4, 3, 15));
+        assert_eq!((asking.holders.len(), asking.left_out, asking.requests), (4, 3, 15));
     }
 }

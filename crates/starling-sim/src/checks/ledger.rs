@@ -117,6 +117,19 @@ impl Ledger {
         self.pairs().iter().all(|pair| self.missing(network, *pair).is_none())
     }
 
+    /// What was acknowledged and is, by its writer's own disk, not yet with its recipient: who wrote it, and how far it is.
+    #[must_use]
+    pub fn unconfirmed(&self, network: &Network) -> Vec<(NodeIndex, String)> {
+        let state = |wish: &Wish, id| {
+            let row = network.node(wish.from).disk().message_status(id).expect("memory does not fail");
+            row.map(|row| row.state)
+        };
+        let arrived = [Some(MessageState::Delivered), Some(MessageState::Read)];
+        let states = self.acknowledged.iter().map(|(wish, id)| (wish, state(wish, id)));
+        let unconfirmed = states.filter(|(_, state)| !arrived.contains(state));
+        unconfirmed.map(|(wish, state)| (wish.from, format!("{} is {state:?}", wish.text()))).collect()
+    }
+
     /// What is not as it must be in the end.
     pub fn conclude(&mut self, network: &Network) {
         let at = network.now().tick;

@@ -51,6 +51,10 @@ pub enum Rule {
     AcknowledgedIsKept,
     /// After the faults have ended everything arrives.
     AllArrives,
+    /// After the faults have ended a writer sees that what arrived has arrived.
+    StatesAreTrue,
+    /// After the faults have ended nothing waits to be sent.
+    OutboxesEmpty,
     /// After the faults have ended whatever somebody wants is done.
     UsersAreServed,
     /// After the faults have ended both sides of a contact agree.

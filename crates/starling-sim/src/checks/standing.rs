@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use starling_core::storage::{ContactState, ContactStore as _, PeerStore as _, RecordStore as _};
+use starling_core::storage::{
+    ContactState, ContactStore as _, OutboxStore as _, PeerStore as _, RecordStore as _,
+};
 use starling_overlay::storage::HeldRecord;
 use starling_proto::ids::NodeKey;
 use starling_proto::record::RecordKind;
@@ -89,6 +91,27 @@ pub fn contacts_agree(network: &Network, pairs: &[(NodeIndex, NodeIndex)]) -> Ve
         }
     }
     found
+}
+
+/// Whether nobody has anything left to send.
+#[must_use]
+pub fn outboxes_are_empty(network: &Network) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for index in network.indices() {
+        let waiting = network.node(index).disk().outbox().expect("memory does not fail");
+        if let Some(first) = waiting.first() {
+            let what = format!("{} wait, the first since {:?}", waiting.len(), first.queued_at);
+            found.push(violation(network, index, Rule::OutboxesEmpty, what));
+        }
+    }
+    found
+}
+
+/// Whether all that a node has left to send lies at a mailbox.
+#[must_use]
+pub fn all_is_mailed(network: &Network, index: NodeIndex) -> bool {
+    let waiting = network.node(index).disk().outbox().expect("memory does not fail");
+    waiting.iter().all(|row| row.mailed.is_some())
 }
 
 fn violation(network: &Network, node: NodeIndex, rule: Rule, what: String) -> Violation {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use rand_core::Rng as _;
 use starling_core::io::{CommandError, CommandId, ErrorCode, Input};
-use starling_proto::message::{Refusal, Response};
+use starling_proto::message::{Refusal, Request, Response};
+use starling_proto::record::{Record, RecordKind};
 use starling_proto::time::Span;
 
 use super::queue::Happening;
@@ -50,6 +51,16 @@ impl Network {
     /// Takes all one-way cuts back.
     pub fn uncut(&mut self) {
         self.cuts.one_way.clear();
+    }
+
+    /// A node that says of every deposit that it keeps it, and keeps none.
+    pub fn make_dropper(&mut self, index: NodeIndex) {
+        self.droppers.insert(index);
+    }
+
+    pub(super) fn drops(&self, index: NodeIndex, request: &Request) -> bool {
+        let deposit = |record: &Record| record.body().kind == RecordKind::Deposit;
+        self.droppers.contains(&index) && matches!(request, Request::Store(record) if deposit(record))
     }
 
     /// Nasty paths that were gone down so far.
@@ -169,7 +180,7 @@ impl Network {
     }
 
     /// The core that waited for answers and owed some is gone.
-    fn forget_waiting(&mut self, index: NodeIndex) {
+    pub(super) fn forget_waiting(&mut self, index: NodeIndex) {
         self.take_inbound(index);
         self.calls.retain(|(of, _), _| *of != index);
     }

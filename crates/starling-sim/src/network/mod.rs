@@ -4,13 +4,14 @@
 //! with a latency of its own for each pair, keeps deadlines and timers, and does jobs. A batch is one input: handled,
 //! committed, and only then its outputs leave, as in `starling-node`.
 
+mod crash;
 mod globe;
 mod harm;
 mod queue;
 mod trace;
 mod wires;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +27,8 @@ use starling_proto::ids::{AccountKey, NodeId, NodeKey};
 use starling_proto::message::Request;
 use starling_proto::time::{Now, Span, Tick, UnixMillis};
 
+use self::crash::Crashes;
+pub use self::crash::{Batch, CrashPoint, Moment};
 use self::queue::{Happening, Queue};
 use self::trace::Trace;
 use crate::checks::sometimes::{Reached, Sometimes};
@@ -33,6 +36,7 @@ use crate::faults::NodeFaults;
 use crate::faults::link::Links;
 use crate::faults::partition::Cuts;
 use crate::node::{Fate, Handled, Node, NodeSetup};
+use crate::session::seals::{self, UsedKeys};
 use crate::traffic::Traffic;
 use crate::verdicts::SharedVerifier;
 
@@ -115,6 +119,9 @@ pub struct Network {
     links: Links,
     node_faults: NodeFaults,
     cuts: Cuts,
+    crashes: Crashes,
+    used_keys: UsedKeys,
+    droppers: BTreeSet<NodeIndex>,
     reached: Reached,
 }
 
@@ -146,6 +153,9 @@ impl Network {
             links: Links::new(),
             node_faults: NodeFaults::default(),
             cuts: Cuts::default(),
+            crashes: Crashes::default(),
+            used_keys: UsedKeys::default(),
+            droppers: BTreeSet::new(),
             reached: Reached::default(),
         }
     }
@@ -356,6 +366,7 @@ impl Network {
             Happening::Arrive(parcel) => self.arrive(*parcel),
             Happening::Again(parcel, left) => self.try_again(parcel, left),
             Happening::Down { at, peer } => self.tell_down(at, peer),
+            Happening::Missed { at, peer, epoch } => self.miss(at, peer, epoch),
             Happening::Deadline { from, to, call, ticket, began } => {
                 if self.calls.get(&(from, call)) == Some(&ticket) {
                     self.run_out(from, (call, ticket), began, to);
@@ -369,29 +380,40 @@ impl Network {
 
     /// One batch: one input, one commit, then the outputs.
     fn hand_over(&mut self, index: NodeIndex, input: Input) {
-        let (now, fate) = (self.now(), self.fate());
+        let (now, moment) = (self.now(), self.moment(index, &input));
+        let fate = if moment == Some(Moment::BeforeCommit) { Fate::CrashBeforeCommit } else { self.fate() };
         let command = match &input {
             Input::Command { id, .. } => Some(*id),
             _ => None,
         };
         let delivers = matches!(&input, Input::Request { request: Request::Deliver(_), .. });
-        match self.at(index).handle(now, input, fate) {
-            Handled::Down => {}
-            Handled::Committed => self.after_batch(index),
-            Handled::Crashed => {
+        match (self.at(index).handle(now, input, fate), moment) {
+            (Handled::Down, _) => {}
+            (Handled::Committed, Some(Moment::AfterOutputs(left))) => {
+                self.release(index, left);
+                self.fail_silently(index);
+            }
+            (Handled::Committed, _) => {
+                let left = self.after_batch(index);
+                self.crashes.released(left);
+            }
+            (Handled::Crashed, moment) => {
+                seals::take();
                 if delivers && fate == Fate::CrashAfterCommit {
                     self.reached.note(Sometimes::MessageCameTwice);
                 }
-                self.crash(index, fate);
+                if moment.is_some() { self.fail_silently(index) } else { self.crash(index, fate) }
             }
-            Handled::RolledBack => self.after_rollback(index, command),
+            (Handled::RolledBack, _) => {
+                seals::take();
+                self.after_rollback(index, command);
+            }
         }
     }
 
-    fn after_batch(&mut self, index: NodeIndex) {
-        while let Some(output) = self.at(index).poll_output() {
-            self.carry_out(index, output);
-        }
+    /// Carries out what a batch has put out; says how much there was.
+    fn after_batch(&mut self, index: NodeIndex) -> usize {
+        let left = self.release(index, usize::MAX);
         while let Some((id, measured)) = self.at(index).poll_measured() {
             self.measured.insert((index, id), measured);
         }
@@ -399,6 +421,23 @@ impl Network {
             let wait = at.since(self.now);
             self.schedule(wait, Happening::Timer(index));
         }
+        left
+    }
+
+    /// Lets at most so many outputs of a batch out; says how many there were.
+    ///
+    /// # Panics
+    /// If a key of a session has sealed two different messages.
+    fn release(&mut self, index: NodeIndex, most: usize) -> usize {
+        let once = self.used_keys.note(seals::take());
+        assert!(once, "seed {}: {index:?} has used a key of a session twice", self.world.seed);
+        let mut left = 0;
+        while left < most {
+            let Some(output) = self.at(index).poll_output() else { break };
+            self.carry_out(index, output);
+            left = left.saturating_add(1);
+        }
+        left
     }
 
     fn carry_out(&mut self, index: NodeIndex, output: Output) {

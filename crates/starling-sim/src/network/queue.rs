@@ -26,6 +26,8 @@ pub(super) enum Happening {
     Again(Box<Parcel>, Remaining),
     /// The connection with a peer has ended, unless there is another meanwhile.
     Down { at: NodeIndex, peer: NodeIndex },
+    /// A peer that failed without a word is missed, unless it is connected anew.
+    Missed { at: NodeIndex, peer: NodeIndex, epoch: u64 },
     /// Nothing has come back in time.
     Deadline { from: NodeIndex, to: Option<NodeIndex>, call: CallId, ticket: u64, began: Tick },
     /// A connection may have been without a request for long enough to be closed by the side that dialled.

@@ -244,10 +244,13 @@ impl Network {
         request: Request,
         unanswered: bool,
     ) {
-        let Some(&Connection { binding, .. }) = self.node(from).connections.get(&to) else {
+        let (here, there) = (self.node(to).connections.get(&from), self.node(from).connections.get(&to));
+        let (Some(_), Some(&Connection { binding, .. })) = (here, there) else {
             // Of a machine that is down nothing is heard; one that runs again says that it knows no such connection.
+            let unknown = there.map(|connection| connection.epoch);
             if self.node(to).is_up() {
                 self.fail(from, (call, ticket), CallError::Closed);
+                unknown.into_iter().for_each(|epoch| self.miss(from, to, epoch));
             }
             return;
         };
@@ -257,6 +260,9 @@ impl Network {
             (to, inbound),
             Waiting { caller: from, call, ticket, asked, unanswered, since: self.now },
         );
+        if self.drops(to, &request) {
+            return self.reply(to, inbound, Response::Stored(StoreOutcome::Stored));
+        }
         let remote = self.remote(from, binding);
         self.hand_over(to, Input::Request { remote, inbound, request });
     }

@@ -17,7 +17,9 @@ use starling_proto::time::Span;
 
 pub use self::catalogue::{NAMES, named};
 pub use self::file::{Crowd, Cut, Events, Phase, Scenario, ScenarioError};
+pub(crate) use self::presence::Turns;
 use self::stage::Stage;
+pub(crate) use self::users::Users;
 use crate::checks::Violation;
 use crate::checks::sometimes::{Reached, Sometimes};
 use crate::scale::{Interrupted, Progress};

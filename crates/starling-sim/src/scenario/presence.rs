@@ -10,13 +10,46 @@ use crate::faults::below;
 use crate::faults::churn::{Churn, Day};
 use crate::network::{Network, NodeIndex};
 
+/// Nodes that come and go, each for itself.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    churn: Churn,
+    /// When each comes or goes next.
+    next: BTreeMap<NodeIndex, Tick>,
+}
+
+impl Turns {
+    /// These come and go from now on; all of them are there.
+    pub(crate) fn begin(
+        nodes: impl Iterator<Item = NodeIndex>,
+        churn: Churn,
+        now: Tick,
+        dice: &mut ChaCha8Rng,
+    ) -> Self {
+        Self { churn, next: nodes.map(|node| (node, now.after(churn.on.draw(dice)))).collect() }
+    }
+
+    /// Whoever's time has come comes or goes.
+    pub(crate) fn step(&mut self, network: &mut Network, dice: &mut ChaCha8Rng) {
+        let now = network.now().tick;
+        for (node, turn) in self.next.iter_mut().filter(|(_, turn)| **turn <= now) {
+            let up = network.node(*node).is_up();
+            if up {
+                network.kill(*node);
+            } else {
+                network.restart(*node, None);
+            }
+            let stays = if up { self.churn.off } else { self.churn.on };
+            *turn = now.after(stays.draw(dice));
+        }
+    }
+}
+
 /// What a phase says about who is there.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
-    churn: Option<Churn>,
+    turns: Option<Turns>,
     day: Option<(Day, Tick)>,
-    /// When each comes or goes next.
-    turns: BTreeMap<NodeIndex, Tick>,
     gone: Vec<NodeIndex>,
 }
 
@@ -24,14 +57,8 @@ impl Presence {
     pub(super) fn begin(phase: &Phase, network: &mut Network, dice: &mut ChaCha8Rng) -> Self {
         let now = network.now().tick;
         let all: Vec<NodeIndex> = network.indices().collect();
-        let turn = |churn: Churn, dice: &mut ChaCha8Rng| now.after(churn.on.draw(dice));
-        let turns = phase.churn.map(|churn| all.iter().map(|node| (*node, turn(churn, dice))).collect());
-        let mut presence = Self {
-            churn: phase.churn,
-            day: phase.day.map(|day| (day, now)),
-            turns: turns.unwrap_or_default(),
-            gone: Vec::new(),
-        };
+        let turns = phase.churn.map(|churn| Turns::begin(all.iter().copied(), churn, now, dice));
+        let mut presence = Self { turns, day: phase.day.map(|day| (day, now)), gone: Vec::new() };
         for _ in 0..all.len() * phase.vanish_percent / 100 {
             presence.one_goes(network, dice);
         }
@@ -41,17 +68,8 @@ impl Presence {
     /// Whoever's time has come comes or goes.
     pub(super) fn step(&mut self, network: &mut Network, dice: &mut ChaCha8Rng) {
         let now = network.now().tick;
-        if let Some(churn) = self.churn {
-            for (node, turn) in self.turns.iter_mut().filter(|(_, turn)| **turn <= now) {
-                let up = network.node(*node).is_up();
-                if up {
-                    network.kill(*node);
-                } else {
-                    network.restart(*node, None);
-                }
-                let stays = if up { churn.off } else { churn.on };
-                *turn = now.after(stays.draw(dice));
-            }
+        if let Some(turns) = &mut self.turns {
+            turns.step(network, dice);
         }
         if let Some((day, dawn)) = self.day {
             let wanted = day.present(now.since(dawn), network.nodes().len());

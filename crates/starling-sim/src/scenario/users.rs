@@ -47,7 +47,7 @@ enum State {
 
 /// See the module's text.
 #[derive(Debug, Default)]
-pub(super) struct Users {
+pub(crate) struct Users {
     wants: BTreeMap<Want, State>,
     /// How many each has written to each.
     written: BTreeMap<(NodeIndex, NodeIndex), usize>,
@@ -58,7 +58,7 @@ pub(super) struct Users {
 
 impl Users {
     /// Somebody wants another as a contact.
-    pub(super) fn ask(&mut self, ledger: &mut Ledger, who: NodeIndex, whom: NodeIndex) {
+    pub(crate) fn ask(&mut self, ledger: &mut Ledger, who: NodeIndex, whom: NodeIndex) {
         let known = [(who, whom), (whom, who)]
             .iter()
             .any(|pair| self.asked.contains(pair) || self.wants.contains_key(&Want::Ask(pair.0, pair.1)));
@@ -69,23 +69,29 @@ impl Users {
     }
 
     /// Somebody writes to one of their contacts, unless they are still writing to them.
-    pub(super) fn write(&mut self, network: &Network, ledger: &mut Ledger, dice: &mut ChaCha8Rng) {
+    pub(crate) fn write(&mut self, network: &Network, ledger: &mut Ledger, dice: &mut ChaCha8Rng) {
         let from = NodeIndex(below(dice, network.nodes().len()));
         let friends = friends(network, from);
         let Some(&to) = friends.get(below(dice, friends.len())) else { return };
+        self.write_to(ledger, from, to);
+    }
+
+    /// Somebody writes to another, unless they are still writing to them; says whether they do.
+    pub(crate) fn write_to(&mut self, ledger: &mut Ledger, from: NodeIndex, to: NodeIndex) -> bool {
         let writes = |want: &Want| matches!(want, Want::Write(wish) if (wish.from, wish.to) == (from, to));
         if self.wants.keys().any(writes) {
-            return;
+            return false;
         }
         let count = self.written.entry((from, to)).or_default();
         let wish = Wish { from, to, number: *count };
         *count += 1;
         ledger.wished(wish);
         self.wants.insert(Want::Write(wish), State::Waits(Tick::ZERO));
+        true
     }
 
     /// Everybody looks at what came of what they wanted, says it again where nothing did, and accepts who asks.
-    pub(super) fn step(&mut self, network: &mut Network, ledger: &mut Ledger) {
+    pub(crate) fn step(&mut self, network: &mut Network, ledger: &mut Ledger) {
         self.accept(network, ledger);
         for (want, state) in self.wants.clone() {
             let after = match state {
@@ -110,21 +116,21 @@ impl Users {
     }
 
     /// Whether nobody wants anything.
-    pub(super) fn are_content(&self) -> bool {
+    pub(crate) fn are_content(&self) -> bool {
         self.wants.is_empty()
     }
 
     /// What somebody still wants, and whether they have said so to a core that runs and does not answer.
-    pub(super) fn unserved(&self) -> Vec<(NodeIndex, String)> {
+    pub(crate) fn unserved(&self) -> Vec<(NodeIndex, String)> {
         self.wants.iter().map(|(want, state)| (want.who(), format!("{want:?}: {state:?}"))).collect()
     }
 
     /// Those who have been told that their request is on its way, and whom they asked.
-    pub(super) fn pairs(&self) -> Vec<(NodeIndex, NodeIndex)> {
+    pub(crate) fn pairs(&self) -> Vec<(NodeIndex, NodeIndex)> {
         self.asked.iter().copied().collect()
     }
 
-    pub(super) const fn reached(&self) -> &Reached {
+    pub(crate) const fn reached(&self) -> &Reached {
         &self.reached
     }
 

@@ -16,6 +16,7 @@ mod chain;
 mod keys;
 mod message;
 mod ratchet;
+pub(crate) mod seals;
 mod stored;
 
 pub(crate) use account::InsecureAccount;

@@ -9,6 +9,7 @@ use starling_proto::ids::{OlmKey, SessionId};
 use super::chain::{Chain, ReceivingChain, check_gap};
 use super::keys::{Material, SessionKeys, is_weak, random_key, turn};
 use super::message::{Message, Prekey};
+use super::seals;
 use super::stored::StoredSession;
 
 /// Chains of the other side that are kept.
@@ -108,7 +109,9 @@ impl OlmSession for InsecureSession {
             Sending::Theirs { ratchet_key } => self.turn_back(*ratchet_key, rng)?,
         };
         let index = chain.index;
-        let bytes = Message::seal(&chain.next(), ratchet_key, index, plaintext);
+        let key = chain.next();
+        let bytes = Message::seal(&key, ratchet_key, index, plaintext);
+        seals::note(&key, &bytes);
         self.sending = Sending::Ours { ratchet_key, chain };
         let prekey = !self.has_received_message();
         let bytes = if prekey { Prekey::wrap(&self.keys, bytes) } else { bytes };

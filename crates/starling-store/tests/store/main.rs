@@ -16,3 +16,4 @@ mod home;
 mod readers;
 mod schemas;
 mod talk;
+mod torn;

@@ -4,6 +4,8 @@ mod attack;
 mod attack_page;
 mod chart;
 mod law;
+mod mail;
+mod mail_page;
 mod meter;
 mod progress;
 mod report;
@@ -34,6 +36,7 @@ pub(crate) struct Args {
 enum Action {
     Scale(scale::Args),
     Attack(attack::Args),
+    Mail(mail::Args),
     Scenario(scenario::Args),
 }
 
@@ -41,6 +44,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Fai
     match args.action {
         Action::Scale(args) => scale::run(args, context),
         Action::Attack(args) => attack::run(args, context),
+        Action::Mail(args) => mail::run(args, context),
         Action::Scenario(args) => scenario::run(args, context),
     }
 }

@@ -17,6 +17,7 @@ use self::join::JoinTarget;
 use crate::context::{Context, runtime};
 use crate::failure::Failure;
 use crate::harden::harden;
+use crate::hold::HoldCap;
 use crate::output::{Form, Output, Page, Report, bold, dim, good, plain};
 use crate::peer::{Peer, PeerConfig};
 use crate::signals::Signals;
@@ -26,6 +27,7 @@ Examples:
   starling run
   starling run --listen 0.0.0.0:4040
   starling run --join NODEID@192.0.2.7:4040    the `join` line that another peer prints
+  starling run --hold-at-most 1GiB             holds more mail and profiles for others
   starling run --network village --json        prints one line of JSON when it is ready
 
 Ctrl-C says goodbye to the peers and ends; a second one ends at once.";
@@ -48,6 +50,11 @@ pub(crate) struct Args {
     /// for several.
     #[arg(long, value_name = "ADDR|INVITE")]
     join: Vec<JoinTarget>,
+
+    /// Hold so much for others at most: a whole number and MiB or GiB, 8MiB to 4GiB. Where more is held already, nothing is
+    /// thrown away, and nothing new taken until there is room.
+    #[arg(long, value_name = "SIZE", default_value_t = HoldCap::DEFAULT)]
+    hold_at_most: HoldCap,
 
     /// Look for peers on the local network. Only `off` is built yet.
     #[arg(long, value_enum, default_value_t = Switch::Off)]
@@ -112,8 +119,8 @@ impl Args {
         for target in &self.join {
             peers.extend(target.peers(&self.network)?);
         }
-        let Self { network, listen, api, api_remote, .. } = self;
-        Ok((PeerConfig { network, listen, api, api_remote }, peers))
+        let Self { network, listen, api, api_remote, hold_at_most, .. } = self;
+        Ok((PeerConfig { network, listen, api, api_remote, hold_at_most }, peers))
     }
 }
 

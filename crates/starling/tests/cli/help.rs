@@ -36,6 +36,7 @@ const COMMANDS: &[&[&str]] = &[
     &["lab"],
     &["lab", "scale"],
     &["lab", "attack"],
+    &["lab", "mail"],
     &["lab", "scenario"],
 ];
 

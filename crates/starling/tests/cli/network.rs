@@ -57,3 +57,20 @@ fn other_machines_are_kept_out_unless_asked_in() {
     assert_eq!((refused.code, refused.err.as_str()), (Some(2), ""));
     assert_eq!(refused.json()["error"]["code"], "bad_input");
 }
+
+#[test]
+fn a_peer_holds_as_much_as_its_owner_says() {
+    let home = Home::of("Alice");
+    let bound = |words: &[&str]| {
+        let (node, _) = home.node(words);
+        let held = home.run(["status", "--json"]).json()["held"].clone();
+        let shown = home.run(["status"]).out;
+        assert_eq!(node.end().code, Some(0));
+        (held["pool_bytes"].as_u64().unwrap(), held["full"].clone(), shown)
+    };
+    let (pool, full, shown) = bound(&["--hold-at-most", "8MiB"]);
+    assert_eq!((pool, full), (4 << 20, Value::from(false)), "half of it for mail, half for the rest");
+    assert!(shown.contains("of 4.0 MiB each"), "{shown}");
+    assert_eq!(bound(&["--hold-at-most", "2GiB"]).0, 1 << 30);
+    assert_eq!(bound(&[]).0, 128 << 20, "what is said is not remembered");
+}

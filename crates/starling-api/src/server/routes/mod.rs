@@ -9,6 +9,7 @@ mod events;
 mod identity;
 mod invites;
 mod messages;
+mod metrics;
 mod network;
 mod profile;
 mod search;
@@ -70,6 +71,7 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
     common.components.get_or_insert_default().add_security_scheme("token", bearer);
     OpenApiRouter::with_openapi(common)
         .routes(routes!(status::status))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(identity::whoami))
         .routes(routes!(profile::show, profile::set))
         .routes(routes!(profile::listed))

@@ -3,8 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use starling_core::io::{Command, CommandOutput};
+use starling_core::view;
 
 use super::AppState;
+use crate::server::Shared;
 use crate::server::failure::Failure;
 use crate::types::{ErrorReply, Status};
 
@@ -18,9 +20,17 @@ use crate::types::{ErrorReply, Status};
     )
 )]
 pub(super) async fn status(State(shared): AppState) -> Result<Json<Status>, Failure> {
-    let view = shared.ask(Command::Status, |output| match output {
-        CommandOutput::Status(view) => Some(view),
-        _ => None,
-    });
-    Ok(Json(Status::new(view.await?, shared.backend.info())))
+    let view = shared.status().await?;
+    Ok(Json(Status::new(view, shared.backend.info())))
+}
+
+impl Shared {
+    /// What the core says of itself.
+    pub(super) async fn status(&self) -> Result<view::Status, Failure> {
+        let view = self.ask(Command::Status, |output| match output {
+            CommandOutput::Status(view) => Some(view),
+            _ => None,
+        });
+        view.await
+    }
 }

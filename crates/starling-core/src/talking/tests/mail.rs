@@ -169,6 +169,25 @@ fn stored_is_said_only_of_what_enough_peers_keep() {
 }
 
 #[test]
+fn every_letter_that_too_few_keep_is_offered_again() {
+    let mut net = written(12, 0);
+    net.holders = (10, 40);
+    for n in 0..250 {
+        net.say(ADA, &format!("ada {n}"));
+    }
+    net.run(Span::from_secs(20));
+    let letters = net.mail[BOB].len();
+    assert!(letters >= 4, "{letters}");
+    assert!(shown(&net, ADA).iter().all(|(_, state)| *state == MessageState::Queued));
+    net.holders = (40, 40);
+    net.run(Span::from_secs(120));
+    let open = shown(&net, ADA).iter().filter(|(_, state)| *state != MessageState::Stored).count();
+    assert_eq!(open, 0, "each of them, not the first alone");
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA), expected(250));
+}
+
+#[test]
 fn what_nobody_keeps_is_tried_again_ever_more_slowly() {
     let mut net = written(8, 0);
     net.holders = (0, 40);

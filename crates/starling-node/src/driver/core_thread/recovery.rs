@@ -68,6 +68,7 @@ impl<M: Machine, D: Disk, O: Outside> CoreThread<M, D, O> {
         if *error == StorageError::Full {
             self.ran_out();
         }
+        self.counters.commit_failed();
         self.held.clear();
         self.owed.clear();
         self.waiting.fail(error);

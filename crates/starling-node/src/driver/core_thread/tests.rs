@@ -13,6 +13,7 @@ use starling_core::storage::{CoreStore, Slot, SlotStore as _};
 use starling_core::view::Profile;
 use starling_crypto::stamp::{StampPolicy, StampSubject};
 use starling_proto::addr::Peer;
+use starling_proto::frame::FrameKind;
 use starling_proto::ids::{NodeId, PublisherKey};
 use starling_proto::message::{FindNode, Mode, Refusal, Request, Response};
 use starling_proto::time::{Month, Now, Span, Tick};
@@ -243,6 +244,7 @@ struct Bench {
     inbox: Arc<Inbox<Item>>,
     core: CoreThread<FakeMachine, FakeDisk, FakeOutside>,
     permits: Arc<Semaphore>,
+    counters: Counters,
 }
 
 impl Bench {
@@ -253,10 +255,18 @@ impl Bench {
         let outside = FakeOutside { trace: trace.clone(), full };
         let rng = StdRng::seed_from_u64(1);
         let config = (trace.clone(), faults.clone());
-        let core = CoreThread::load(config, disk, rng, Clock::start(), Arc::clone(&inbox), outside);
+        let counters = Counters::default();
+        let core = CoreThread::load(
+            config,
+            disk,
+            rng,
+            Clock::start(),
+            Arc::clone(&inbox),
+            (outside, counters.clone()),
+        );
         let core = core.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(trace.take(), ["load listed=false", "commit"]);
-        Self { trace, faults, inbox, core, permits: Arc::new(Semaphore::new(100)) }
+        Self { trace, faults, inbox, core, permits: Arc::new(Semaphore::new(100)), counters }
     }
 
     fn push(&self, item: Item) {
@@ -348,6 +358,19 @@ fn what_tells_of_nothing_new_leaves_even_if_the_commit_fails() {
     bench.run();
     assert_eq!(pong.try_recv(), Ok(Response::Pong));
     assert_eq!(nodes.try_recv(), Ok(Response::Refused(Refusal::Busy)));
+}
+
+#[test]
+fn what_was_done_is_counted_across_a_rebuilt_core() {
+    let bench = Bench::new(2, false);
+    let _replies = [bench.request(Request::Ping), bench.request(find_node())];
+    let counters = bench.counters.clone();
+    bench.run();
+    let counts = counters.now();
+    assert_eq!((counts.commits, counts.failed_commits), (0, 1));
+    let of = |kind| counts.requests.get(&kind).copied().unwrap_or_default();
+    assert_eq!((of(FrameKind::Ping).answered, of(FrameKind::Ping).refused), (1, 0));
+    assert_eq!((of(FrameKind::FindNode).answered, of(FrameKind::FindNode).refused), (0, 1));
 }
 
 #[test]

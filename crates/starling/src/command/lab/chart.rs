@@ -6,7 +6,13 @@ use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (640, 400);
 const FONT: &str = "sans-serif";
-const COLOURS: [RGBColor; 3] = [RGBColor(31, 119, 180), RGBColor(214, 90, 20), RGBColor(44, 140, 60)];
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(31, 119, 180),
+    RGBColor(214, 90, 20),
+    RGBColor(44, 140, 60),
+    RGBColor(140, 80, 170),
+    RGBColor(90, 90, 90),
+];
 /// Places at which a law is drawn.
 const STEPS: u32 = 64;
 
@@ -62,6 +68,28 @@ pub(super) fn draw_shares(
     unit: &str,
     lines: &[Line<'_>],
 ) -> Result<Option<String>, Box<dyn Error>> {
+    draw_plain(title, (unit, "% found"), (60.0, 105.0), lines)
+}
+
+/// Draws a measure over days, from zero. `None` without points.
+pub(super) fn draw_days(
+    title: &str,
+    unit: &str,
+    lines: &[Line<'_>],
+) -> Result<Option<String>, Box<dyn Error>> {
+    let most = |of: fn(&(f64, f64)) -> f64| {
+        lines.iter().flat_map(|line| &line.points).map(of).fold(f64::MIN_POSITIVE, f64::max)
+    };
+    draw_plain(title, ("days", unit), (most(|point| point.0), most(|point| point.1) * 1.05), lines)
+}
+
+/// Both axes begin at zero and are linear.
+fn draw_plain(
+    title: &str,
+    (x_unit, y_unit): (&str, &str),
+    (right, top): (f64, f64),
+    lines: &[Line<'_>],
+) -> Result<Option<String>, Box<dyn Error>> {
     if lines.iter().all(|line| line.points.is_empty()) {
         return Ok(None);
     }
@@ -71,8 +99,8 @@ pub(super) fn draw_shares(
         area.fill(&WHITE)?;
         let mut builder = ChartBuilder::on(&area);
         builder.caption(title, (FONT, 18)).margin(14).x_label_area_size(42).y_label_area_size(76);
-        let mut chart = builder.build_cartesian_2d(0.0..60.0, 0.0..105.0)?;
-        chart.configure_mesh().x_desc(unit).y_desc("% found").label_style((FONT, 12)).draw()?;
+        let mut chart = builder.build_cartesian_2d(0.0..right, 0.0..top)?;
+        chart.configure_mesh().x_desc(x_unit).y_desc(y_unit).label_style((FONT, 12)).draw()?;
         for (line, colour) in lines.iter().zip(COLOURS) {
             let marks = line.points.iter().map(|&point| Circle::new(point, 4, colour.filled()));
             let mark = move |(x, y): (i32, i32)| Circle::new((x.saturating_add(9), y), 4, colour.filled());

@@ -25,7 +25,7 @@ impl Running {
         // Short pauses: the schedule is not what is tested here.
         bench.core.pause = Duration::from_micros(1);
         bench.faults.load_writes.store(load_writes, Ordering::Relaxed);
-        let Bench { trace, faults, inbox, core, permits } = bench;
+        let Bench { trace, faults, inbox, core, permits, .. } = bench;
         let sender = Sender { inbox: Arc::clone(&inbox), permits };
         Self { trace, faults, inbox, thread: std::thread::spawn(move || core.run()), sender }
     }

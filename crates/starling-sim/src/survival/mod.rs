@@ -1,0 +1,155 @@
+//! How long mail lives: `starling lab mail`.
+//!
+//! People who know each other write to somebody who is away and leave for good. Their letters lie with whoever is close
+//! to the mailbox, who come and go, and some of whom may say that they keep what they drop. When the mail's life is
+//! nearly over the recipients come back, elsewhere, and read. What was kept in between is read from the disks of the
+//! nodes, not from what anybody says.
+
+mod stage;
+
+use std::ops::ControlFlow;
+
+use starling_proto::time::Span;
+
+use self::stage::Stage;
+use crate::faults::churn::Churn;
+use crate::scale::{Interrupted, Progress};
+
+/// Most nodes of a run, people not counted: they take about 2 MiB each.
+pub const NODES: usize = 5_000;
+/// Most pairs of a run.
+pub const PAIRS: usize = 1_000;
+/// Most texts of a writer.
+pub const TEXTS: usize = 500;
+/// How often the disks are looked at in the life of the mail.
+pub const SAMPLES: u32 = 28;
+
+/// How nodes come and go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coming {
+    /// All stay.
+    Steady,
+    /// As was measured of KAD: [`Churn::KAD`].
+    Kad,
+    /// Medians of an hour on and an hour off: [`Churn::HOURS`].
+    Hours,
+    /// Medians of 15 minutes on and 60 off: [`Churn::QUARTERS`].
+    Quarters,
+    /// Medians of 2.4 minutes on and 10 off: [`Churn::MINUTES`].
+    Minutes,
+}
+
+impl Coming {
+    /// All there are.
+    pub const ALL: [Self; 5] = [Self::Steady, Self::Kad, Self::Hours, Self::Quarters, Self::Minutes];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Steady => "steady",
+            Self::Kad => "kad",
+            Self::Hours => "hours",
+            Self::Quarters => "quarters",
+            Self::Minutes => "minutes",
+        }
+    }
+
+    const fn churn(self) -> Option<Churn> {
+        match self {
+            Self::Steady => None,
+            Self::Kad => Some(Churn::KAD),
+            Self::Hours => Some(Churn::HOURS),
+            Self::Quarters => Some(Churn::QUARTERS),
+            Self::Minutes => Some(Churn::MINUTES),
+        }
+    }
+}
+
+/// What a run is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Nodes that keep mail, 3 to [`NODES`]; the people come to them.
+    pub nodes: usize,
+    /// Pairs of writer and recipient, 1 to [`PAIRS`].
+    pub pairs: usize,
+    /// Texts of each writer, 1 to [`TEXTS`].
+    pub texts: usize,
+    /// How nodes come and go.
+    pub coming: Coming,
+    /// Of a hundred nodes, how many drop what they say they keep.
+    pub droppers_percent: usize,
+    /// How long the recipients are away.
+    pub away: Span,
+    /// What every die is thrown with.
+    pub seed: u64,
+}
+
+/// How the letters stood at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Since the writers had left.
+    pub at: Span,
+    /// Share of letters that some disk had.
+    pub kept: f64,
+    /// Share of letters that a running node had.
+    pub within_reach: f64,
+    /// Running nodes that had a letter, on average.
+    pub copies: f64,
+    /// Running nodes.
+    pub running: usize,
+}
+
+/// What a run found. All of it follows from the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What was run.
+    pub plan: Plan,
+    /// Texts that were written.
+    pub written: usize,
+    /// Of these, how many their writer was told are stored before they left. The others are not counted any further.
+    pub stored: usize,
+    /// Holders of such a text, as its writer was told, on average.
+    pub holders: f64,
+    /// Envelopes that they lay in.
+    pub letters: usize,
+    /// Of the stored texts, how many their recipient was shown.
+    pub delivered: usize,
+    /// Texts that a recipient was shown again.
+    pub twice: usize,
+    /// Recipients who were shown texts in another order than they were written in.
+    pub disordered: usize,
+    /// Between a recipient's return and their last text: for half of them it was no longer.
+    pub median_wait: Option<Span>,
+    /// And for nineteen of twenty.
+    pub p95_wait: Option<Span>,
+    /// How the letters stood.
+    pub samples: Vec<Sample>,
+    /// Bytes that a running node sent in an hour while all were away, on average.
+    pub bytes_per_node_hour: f64,
+    /// Requests, likewise.
+    pub requests_per_node_hour: f64,
+    /// Bytes of letters on the disk of a node, on average over the samples.
+    pub letter_bytes_per_node: f64,
+    /// Virtual time.
+    pub virtual_time: Span,
+    /// The hash over everything that happened.
+    pub trace: [u8; 32],
+}
+
+/// Runs a plan. `watch` is told how far it is, some times in a real second, and can end it.
+///
+/// # Errors
+/// [`Interrupted`] if `watch` breaks.
+///
+/// # Panics
+/// If a core panics, spins, or breaks its contract with the shell.
+pub fn run(plan: Plan, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Result<Outcome, Interrupted> {
+    let mut stage = Stage::new(plan, watch);
+    stage.gather()?;
+    stage.meet()?;
+    stage.write()?;
+    stage.wait()?;
+    stage.read()?;
+    Ok(stage.conclude())
+}

@@ -1,0 +1,38 @@
+//! The report of `starling lab mail`.
+
+use std::error::Error;
+
+use super::chart::{Line, draw_days};
+use super::mail::{Moment, Run, Summary};
+use super::report::{END, begin, table};
+
+/// The page.
+pub(super) fn page(summary: &Summary) -> Result<String, Box<dyn Error>> {
+    let mut page = begin("How long mail lives", &summary.command);
+    page.push_str(
+        "<p>Simulated: the shipping core of every node, virtual time, one-way latency 10 to 80 ms. ",
+    );
+    page.push_str(
+        "The writers have left for good; the recipients come back at the end, elsewhere. What is kept is ",
+    );
+    page.push_str("read from the disks. Bytes are frames alone. Everything follows from the seed.</p>\n");
+    page.push_str(&table(summary.rows())?);
+    for svg in charts(summary)? {
+        page.push_str(&svg);
+    }
+    page.push_str(END);
+    Ok(page)
+}
+
+fn charts(summary: &Summary) -> Result<Vec<String>, Box<dyn Error>> {
+    let lines = |measure: fn(&Moment) -> f64| -> Vec<Line<'_>> {
+        let points = |run: &Run| run.samples.iter().map(|moment| (moment.day, measure(moment))).collect();
+        summary.runs.iter().map(|run| Line { name: run.churn, points: points(run), law: None }).collect()
+    };
+    let charts = [
+        draw_days("Letters that some disk has", "%", &lines(|moment| moment.kept_percent))?,
+        draw_days("Letters that a running node has", "%", &lines(|moment| moment.within_reach_percent))?,
+        draw_days("Running nodes that have a letter", "nodes", &lines(|moment| moment.copies_mean))?,
+    ];
+    Ok(charts.into_iter().flatten().collect())
+}

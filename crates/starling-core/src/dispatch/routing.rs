@@ -135,6 +135,7 @@ impl<A: OlmAccount> Core<A> {
             (Some(Errand::Join(who)), OpResult::Joined { peers }) => {
                 if peers > 0 {
                     self.meeting.joined(context.now);
+                    self.talk(context, |talking, context| talking.joined(context))?;
                 }
                 if let Some(id) = who {
                     self.outputs.extend((peers == 0).then(|| Output::Event(alone())));

@@ -160,6 +160,16 @@ impl Links {
         }
     }
 
+    /// The network has been entered: what was tried before could not be found, and is tried now.
+    pub fn joined(&mut self, now: Tick) {
+        for link in self.links.values_mut() {
+            if let State::Down { retry: Some(_) } = link.state {
+                link.state = State::Down { retry: Some(now) };
+            }
+            link.wait = FIRST_RETRY;
+        }
+    }
+
     /// A step failed. `random` is any uniform number.
     pub fn failed(&mut self, device: &DeviceKey, now: Tick, random: u32) {
         if let Some(link) = self.links.get_mut(device) {
@@ -319,6 +329,20 @@ mod tests {
         assert_eq!((waits[0], waits[11]), (4, 899));
         links.hurry(&PHONE, at);
         assert_eq!(links.due(at), Some(PHONE));
+    }
+
+    #[test]
+    fn whoever_enters_the_network_looks_for_everybody_at_once() {
+        let mut links = links();
+        for _ in 0..8 {
+            links.failed(&PHONE, Tick::ZERO, 0);
+        }
+        assert_eq!(links.due(Tick::from_ms(100)), None);
+        links.joined(Tick::from_ms(100));
+        assert_eq!(links.due(Tick::from_ms(100)), Some(PHONE));
+        links.rest(&PHONE);
+        links.joined(Tick::from_ms(200));
+        assert_eq!(links.due(Tick::from_ms(200)), None, "nobody wants it");
     }
 
     #[test]

@@ -181,6 +181,15 @@ impl<A: OlmAccount> Talking<A> {
         self.settle(context)
     }
 
+    /// The network has been entered: contacts that could not be found before are looked for now.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn joined(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+        self.links.joined(context.now.tick);
+        self.settle(context)
+    }
+
     /// Where we believe that we can be dialled: into our locator.
     pub fn set_addresses(&mut self, addresses: Vec<SocketAddr>) {
         self.locator.set_addresses(addresses);

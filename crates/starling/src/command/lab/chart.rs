@@ -35,7 +35,7 @@ pub(super) fn draw(title: &str, unit: &str, lines: &[Line<'_>]) -> Result<Option
         return Ok(None);
     }
     let (left, right) = range(all().map(|point| point.0));
-    let (low, high) = range(all().map(|point| point.1));
+    let (low, high) = decades(all().map(|point| point.1));
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -43,7 +43,11 @@ pub(super) fn draw(title: &str, unit: &str, lines: &[Line<'_>]) -> Result<Option
         let mut builder = ChartBuilder::on(&area);
         builder.caption(title, (FONT, 18)).margin(14).x_label_area_size(42).y_label_area_size(76);
         let mut chart = builder.build_cartesian_2d((left..right).log_scale(), (low..high).log_scale())?;
-        chart.configure_mesh().x_desc("nodes").y_desc(unit).label_style((FONT, 12)).draw()?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc("nodes").y_desc(unit).label_style((FONT, 12)).light_line_style(TRANSPARENT);
+        mesh.x_label_formatter(&|nodes| format!("{nodes}"))
+            .y_label_formatter(&|measure| format!("{measure}"))
+            .draw()?;
         for ((line, points), colour) in lines.iter().zip(&points).zip(COLOURS) {
             let marks = points.iter().map(|&point| Circle::new(point, 4, colour.filled()));
             let mark = move |(x, y): (i32, i32)| Circle::new((x.saturating_add(9), y), 4, colour.filled());
@@ -100,7 +104,8 @@ fn draw_plain(
         let mut builder = ChartBuilder::on(&area);
         builder.caption(title, (FONT, 18)).margin(14).x_label_area_size(42).y_label_area_size(76);
         let mut chart = builder.build_cartesian_2d(0.0..right, 0.0..top)?;
-        chart.configure_mesh().x_desc(x_unit).y_desc(y_unit).label_style((FONT, 12)).draw()?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc(x_unit).y_desc(y_unit).label_style((FONT, 12)).light_line_style(TRANSPARENT).draw()?;
         for (line, colour) in lines.iter().zip(COLOURS) {
             let marks = line.points.iter().map(|&point| Circle::new(point, 4, colour.filled()));
             let mark = move |(x, y): (i32, i32)| Circle::new((x.saturating_add(9), y), 4, colour.filled());
@@ -119,6 +124,13 @@ fn draw_plain(
 fn range(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = numbers.fold((f64::MAX, 0.0), |(low, high), n| (n.min(low), n.max(high)));
     (low / 2.0, high * 2.0)
+}
+
+/// From a power of ten to a power of ten: a logarithmic axis has its marks there.
+fn decades(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = numbers.fold((f64::MAX, 0.0), |(low, high), n| (n.min(low), n.max(high)));
+    let (low, high) = (low.log10().floor(), high.log10().ceil());
+    (10_f64.powf(low), 10_f64.powf(high.max(low + 1.0)))
 }
 
 fn curve(law: &dyn Fn(f64) -> f64, left: f64, right: f64) -> Vec<(f64, f64)> {

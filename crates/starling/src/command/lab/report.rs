@@ -10,8 +10,9 @@ use starling_api::types::Code;
 use crate::failure::Failure;
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>starling lab</title>\n\
-<style>body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
-table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ddd}\
+<style>body{font:15px/1.5 sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#222}\
+table{border-collapse:collapse;display:block;overflow-x:auto}\
+td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}\
 svg{max-width:100%;height:auto;margin:1rem 0}code{background:#f2f2f2;padding:.1rem .3rem}</style>\n</head>\n<body>\n";
 
 /// Where a report will be written: a file that could be opened for writing before there is anything to write.

@@ -24,6 +24,8 @@ const RESERVED: usize = 256;
 /// Receipts and requests to send again that wait for one device. More are dropped: a message that comes again is confirmed
 /// again. So nobody fills the outbox by sending much and taking nothing.
 const CONFIRMATIONS: usize = 64;
+/// How long something that is on a device's disk waits for its receipt before it is sent again on the same link.
+const UNCONFIRMED: Span = Span::from_secs(60);
 /// What a session message weighs beyond its padded text: prekey header, session id, numbers and tags, rounded up.
 const OVERHEAD: usize = 256;
 /// What a session plaintext holds beside its content (docs/protocol/sessions.md).
@@ -48,7 +50,7 @@ struct Waiting {
     row: OutboxRow,
     ends: EndsWith,
     /// Whether the device has it on its disk, by its answer on the link that stands.
-    on_disk: bool,
+    on_disk: Option<Tick>,
     /// Whether it is being placed at the device's mailbox.
     posting: bool,
 }
@@ -56,7 +58,7 @@ struct Waiting {
 impl Waiting {
     /// Whether it is to be put into the device's mailbox.
     const fn to_post(&self) -> bool {
-        !self.on_disk && !self.posting && self.row.mailed.is_none()
+        self.on_disk.is_none() && !self.posting && self.row.mailed.is_none()
     }
 }
 
@@ -178,7 +180,7 @@ impl Outbox {
     /// Whether something is still to be handed to a device.
     #[must_use]
     pub fn has_unsent(&self, device: &DeviceKey) -> bool {
-        self.of_device(device).any(|waiting| !waiting.on_disk)
+        self.of_device(device).any(|waiting| waiting.on_disk.is_none())
     }
 
     /// The messages that wait for a device.
@@ -186,11 +188,14 @@ impl Outbox {
         self.of_device(device).map(|waiting| waiting.row.message)
     }
 
-    /// The next rows for a device, in order: at most `most`, and as many as fit one frame. Numbers and contents.
+    /// The next rows for a device: at most `most`, and as many as fit one frame. Numbers and contents. Confirmations first,
+    /// then in order: behind thousands of texts they would come to more than are kept, and be lost.
     #[must_use]
     pub fn batch(&self, device: &DeviceKey, most: usize) -> Vec<(u64, Vec<u8>)> {
-        let unsent = self.of_device(device).filter(|waiting| !waiting.on_disk);
-        fitting(unsent, most, FrameKind::Deliver.cap())
+        let unsent = || self.of_device(device).filter(|waiting| waiting.on_disk.is_none());
+        let confirmations = unsent().filter(|waiting| waiting.ends == EndsWith::Delivery);
+        let others = unsent().filter(|waiting| waiting.ends == EndsWith::Receipt);
+        fitting(confirmations.chain(others), most, FrameKind::Deliver.cap())
     }
 
     /// The next rows for a device's mailbox, in order: as many as fit one envelope. Numbers and contents.
@@ -298,8 +303,8 @@ impl Outbox {
         &mut self,
         store: &mut dyn TalkStore,
         device: &DeviceKey,
-        call: u64,
-        count: usize,
+        (call, count): (u64, usize),
+        now: Tick,
     ) -> Result<Option<Landed>, StorageError> {
         let Some(flight) = self.flights.get(device).filter(|flight| flight.call == call) else {
             return Ok(None);
@@ -314,7 +319,7 @@ impl Outbox {
                 landed.refused.push(message);
                 continue;
             }
-            waiting.on_disk = true;
+            waiting.on_disk = Some(now);
             landed.on_disk.push(message);
             if waiting.ends == EndsWith::Delivery {
                 self.remove(store, *device, number)?;
@@ -323,11 +328,19 @@ impl Outbox {
         Ok(Some(landed))
     }
 
+    /// What has been on a device's disk for a while and is not confirmed is to be sent again: its receipt was lost, or not
+    /// written for want of room. What comes again is confirmed again.
+    pub fn send_unconfirmed(&mut self, device: &DeviceKey, now: Tick) {
+        for (_, waiting) in self.rows.range_mut((*device, 0)..=(*device, u64::MAX)) {
+            waiting.on_disk = waiting.on_disk.filter(|since| now.since(*since) < UNCONFIRMED);
+        }
+    }
+
     /// The link with a device is gone: everything for it is to be sent again. Gives what was under way.
     pub fn link_lost(&mut self, device: &DeviceKey) -> Vec<MessageId> {
         let flight = self.flights.remove(device);
         for (_, waiting) in self.rows.range_mut((*device, 0)..=(*device, u64::MAX)) {
-            waiting.on_disk = false;
+            waiting.on_disk = None;
         }
         let numbers = flight.map(|flight| flight.numbers).unwrap_or_default();
         self.messages(device, &numbers).collect()
@@ -344,9 +357,9 @@ impl Outbox {
         wanted: impl Fn(&Content) -> bool,
     ) -> Result<(), StorageError> {
         for (_, waiting) in self.rows.range_mut((*device, 0)..=(*device, u64::MAX)) {
-            let sent = waiting.on_disk || waiting.row.mailed.is_some();
+            let sent = waiting.on_disk.is_some() || waiting.row.mailed.is_some();
             if sent && Content::decode(&waiting.row.content).is_ok_and(|content| wanted(&content)) {
-                waiting.on_disk = false;
+                waiting.on_disk = None;
                 if waiting.row.mailed.take().is_some() {
                     store.set_mailed(waiting.row.number, None)?;
                 }
@@ -401,7 +414,7 @@ impl Outbox {
         let kind = Content::decode(&row.content).map(|content| content.kind);
         let ends = kind.as_ref().map_or(EndsWith::Receipt, ends_with);
         self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt));
-        self.rows.insert((row.device, row.number), Waiting { row, ends, on_disk: false, posting: false });
+        self.rows.insert((row.device, row.number), Waiting { row, ends, on_disk: None, posting: false });
     }
 
     fn remove(
@@ -488,8 +501,12 @@ mod tests {
     fn a_text_ends_with_its_receipt_and_a_receipt_with_its_delivery() {
         let (mut outbox, mut store) = filled(&[text(1, 9), receipt(2), text(3, 9)]);
         outbox.departed(PHONE, 7, numbers(&outbox), Tick::ZERO);
-        let landed = outbox.landed(&mut store, &PHONE, 7, 2).unwrap().unwrap();
-        assert_eq!(landed.on_disk, [MessageId::new([1; 16]), MessageId::new([2; 16])]);
+        let landed = outbox.landed(&mut store, &PHONE, (7, 2), Tick::ZERO).unwrap().unwrap();
+        assert_eq!(
+            landed.on_disk,
+            [MessageId::new([2; 16]), MessageId::new([1; 16])],
+            "the receipt leaves first"
+        );
         assert_eq!(landed.refused, [MessageId::new([3; 16])]);
         assert_eq!(numbers(&outbox), [2], "what was refused goes again");
         assert_eq!(store.outbox().unwrap().len(), 2);
@@ -506,11 +523,15 @@ mod tests {
     fn a_lost_link_sends_everything_again() {
         let (mut outbox, mut store) = filled(&[text(1, 9), text(2, 9)]);
         outbox.departed(PHONE, 7, vec![0], Tick::ZERO);
-        outbox.landed(&mut store, &PHONE, 7, 1).unwrap().unwrap();
+        outbox.landed(&mut store, &PHONE, (7, 1), Tick::ZERO).unwrap().unwrap();
         outbox.departed(PHONE, 8, vec![1], Tick::ZERO);
         assert_eq!(outbox.link_lost(&PHONE), [MessageId::new([2; 16])]);
         assert_eq!(numbers(&outbox), [0, 1]);
-        assert_eq!(outbox.landed(&mut store, &PHONE, 8, 1).unwrap(), None, "an answer that comes too late");
+        assert_eq!(
+            outbox.landed(&mut store, &PHONE, (8, 1), Tick::ZERO).unwrap(),
+            None,
+            "an answer that comes too late"
+        );
         assert_eq!(numbers(&Outbox::load(&store).unwrap()), [0, 1], "and so after a restart");
     }
 
@@ -530,6 +551,17 @@ mod tests {
         assert!(outbox.take_ended(&mut store, |row| row.expires < end).unwrap().is_empty());
         assert_eq!(outbox.take_ended(&mut store, |row| row.expires <= end).unwrap().len(), 1);
         assert!(outbox.is_empty() && store.outbox().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_confirmed_is_sent_again_on_the_same_link() {
+        let (mut outbox, mut store) = filled(&[text(1, 9), text(2, 9)]);
+        outbox.departed(PHONE, 7, numbers(&outbox), Tick::ZERO);
+        outbox.landed(&mut store, &PHONE, (7, 2), Tick::ZERO).unwrap();
+        outbox.send_unconfirmed(&PHONE, Tick::from_ms(59_999));
+        assert!(!outbox.has_unsent(&PHONE));
+        outbox.send_unconfirmed(&PHONE, Tick::from_ms(60_000));
+        assert!(outbox.has_unsent(&PHONE));
     }
 
     #[test]

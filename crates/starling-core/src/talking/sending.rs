@@ -159,6 +159,7 @@ impl<A: OlmAccount> Talking<A> {
             self.links.all_up().filter(|(_, up)| quiet(up)).map(|(device, _)| device).collect();
         for device in due {
             if self.standing_of(&device) == Some(Standing::Accepted) {
+                self.outbox.send_unconfirmed(&device, now.tick);
                 self.greet_with(device, false);
                 self.links.greeted(&device, Some(now.tick));
             }
@@ -271,7 +272,9 @@ impl<A: OlmAccount> Talking<A> {
             return Ok(());
         };
         let on_disk = usize::try_from(*on_disk).unwrap_or(usize::MAX);
-        let Some(landed) = self.outbox.landed(context.store, device, question, on_disk)? else {
+        let Some(landed) =
+            self.outbox.landed(context.store, device, (question, on_disk), context.now.tick)?
+        else {
             return Ok(());
         };
         for message in landed.on_disk {

@@ -82,6 +82,24 @@ fn everything_is_shown_once_and_in_order_whatever_breaks() {
 }
 
 #[test]
+fn two_who_have_written_much_to_each_other_confirm_all_of_it() {
+    let mut net = Net::new(14);
+    net.away = [true, true];
+    let each = 2_000;
+    for n in 0..each {
+        net.say(ADA, &format!("ada {n}"));
+        net.say(BOB, &format!("bob {n}"));
+    }
+    net.away = [false, false];
+    net.run(Span::from_secs(30));
+    for side in [ADA, BOB] {
+        assert_eq!((texts(&net, side, ADA).len(), texts(&net, side, BOB).len()), (each, each));
+        let waits = net.sides[side].store.outbox().unwrap().len();
+        assert_eq!(waits, 0, "no receipt is lost among so many texts");
+    }
+}
+
+#[test]
 fn rpl_01_everything_ever_sent_sent_again_changes_nothing() {
     let mut net = Net::new(3);
     for n in 0..60 {

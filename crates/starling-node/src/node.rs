@@ -286,6 +286,10 @@ impl NodeHandle {
         if timeout(limits::CLOSE_TIME, self.0.network.stop()).await.is_err() {
             tracing::debug!("not every connection ended in time");
         }
+        // The calls that this has ended still have to tell the core, which has commands that wait for them.
+        if timeout(limits::CLOSE_TIME, self.0.calls.acquire_many(self.0.most_calls)).await.is_err() {
+            tracing::debug!("not every call ended in time");
+        }
         self.0.inbox.close();
         match timeout(limits::CLOSE_TIME, self.ended()).await {
             Ok(reason) => {

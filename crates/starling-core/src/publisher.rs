@@ -52,6 +52,8 @@ struct Publication {
     overtaken: bool,
     /// Whether a holder has it in its present form.
     placed: bool,
+    /// Whether nobody else was there to keep it when that was last tried.
+    alone: bool,
 }
 
 impl Publication {
@@ -67,6 +69,7 @@ impl Publication {
             in_flight: false,
             overtaken: false,
             placed: false,
+            alone: false,
         }
     }
 
@@ -313,12 +316,24 @@ impl Publisher {
             return;
         }
         let period = refresh_period(kind);
+        // One holder is ourselves, while nobody else is there.
+        publication.alone = placement.is_some_and(|p| p.wanted <= 1);
         publication.placed |= placement.is_some_and(|p| !p.holders.is_empty());
         // A network that is small now may be growing: what lies with all of three peers is not where thirty will look.
         let enough = placement.is_some_and(|p| p.holders.len() >= p.wanted.max(limits::K));
         let wait = if enough { period } else { publication.retry };
         publication.retry = if enough { FIRST_RETRY } else { publication.retry.times(2).min(period) };
         publication.due = now.tick.after(wait.jittered(rng.next_u32()));
+    }
+
+    /// Somebody is there: what found nobody is tried again now. Who leaves soon after the first start has left with
+    /// others what they need to write.
+    pub fn met_somebody(&mut self, now: Tick) {
+        for publication in self.publications.values_mut().filter(|p| p.alone && !p.in_flight) {
+            publication.alone = false;
+            publication.due = now;
+            publication.retry = FIRST_RETRY;
+        }
     }
 
     /// How far publishing has come.
@@ -409,6 +424,24 @@ mod tests {
             at += 10;
         }
         assert!((8..20).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn what_found_nobody_is_tried_again_when_somebody_comes() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"here"), wish(OTHER, b"there")], now(0));
+        publisher.due(now(0));
+        let alone = Placement { wanted: 1, ..placement(1) };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        publisher.placed(RecordKind::Locator, KEY, Some(&alone), now(0), &mut rng);
+        place(&mut publisher, OTHER, 0, now(0));
+        assert!(publisher.due(now(1)).is_empty(), "it waits");
+        publisher.met_somebody(now(1).tick);
+        let due = publisher.due(now(1));
+        assert_eq!((due.len(), due[0].key), (1, KEY), "who was refused goes on waiting");
+        place(&mut publisher, KEY, 1, now(2));
+        publisher.met_somebody(now(3).tick);
+        assert!(publisher.due(now(3)).is_empty(), "once");
     }
 
     #[test]

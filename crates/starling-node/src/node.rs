@@ -1,8 +1,11 @@
 //! A running peer, and the handle that everything above holds.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rand::Rng as _;
@@ -142,10 +145,13 @@ impl Node {
             let (inbox, counters) = (Arc::clone(&inbox), counters.clone());
             move || CoreThread::<M, D, _>::load(machine, disk, rng, clock, inbox, (shell, counters))
         };
-        if let Err(error) = run_core(load, guard).await {
-            network.stop().await;
-            return Err(error);
-        }
+        let core = match run_core(load, guard).await {
+            Ok(core) => core,
+            Err(error) => {
+                network.stop().await;
+                return Err(error);
+            }
+        };
         pool.start();
         tracing::info!("the node runs");
         let commands = Arc::new(Semaphore::new(limits.commands));
@@ -159,6 +165,7 @@ impl Node {
             commands,
             calls,
             most_calls,
+            core: Mutex::new(Some(core)),
         })))
     }
 }
@@ -172,12 +179,41 @@ pub struct Place {
     pub limits: Limits,
 }
 
+/// The core's thread, to be waited for to its very last instruction.
+///
+/// Cryptography beneath the database keeps state for each thread, which goes when the thread does; if the process ends
+/// meanwhile it goes a second time, and the memory is damaged.
+struct CoreHandle {
+    thread: JoinHandle<()>,
+    /// Nothing ever comes; whoever waits here is told when the thread's work has ended.
+    done: Receiver<Infallible>,
+}
+
+impl CoreHandle {
+    /// Blocks until the thread has ended, if it does within [`limits::CLOSE_TIME`].
+    fn join(self) {
+        if self.thread.thread().id() == std::thread::current().id() {
+            return;
+        }
+        match self.done.recv_timeout(limits::CLOSE_TIME) {
+            Err(RecvTimeoutError::Timeout) => tracing::error!("the core's thread does not end"),
+            Err(RecvTimeoutError::Disconnected) => {
+                if self.thread.join().is_err() {
+                    tracing::error!("the core's thread panicked");
+                }
+            }
+            Ok(never) => match never {},
+        }
+    }
+}
+
 /// Starts the core's thread, and returns once the core is built.
 async fn run_core<M: Machine, D: Disk, O: Outside>(
     load: impl FnOnce() -> Result<CoreThread<M, D, O>, String> + Send + 'static,
     mut guard: EndGuard,
-) -> Result<(), StartError> {
+) -> Result<CoreHandle, StartError> {
     let (loaded, loading) = oneshot::channel();
+    let (working, done) = std::sync::mpsc::sync_channel(1);
     let body = move || {
         match load() {
             Ok(core) => {
@@ -191,12 +227,18 @@ async fn run_core<M: Machine, D: Disk, O: Outside>(
             Err(error) => drop(loaded.send(Err(error))),
         }
         drop(guard);
+        drop(working);
     };
-    std::thread::Builder::new().name("starling-core".into()).spawn(body).map_err(StartError::Thread)?;
-    match loading.await {
-        Ok(result) => result.map_err(StartError::Load),
-        Err(_) => Err(StartError::Load("the core's thread broke".into())),
-    }
+    let thread =
+        std::thread::Builder::new().name("starling-core".into()).spawn(body).map_err(StartError::Thread)?;
+    let core = CoreHandle { thread, done };
+    let failed = match loading.await {
+        Ok(Ok(())) => return Ok(core),
+        Ok(Err(error)) => error,
+        Err(_) => "the core's thread broke".into(),
+    };
+    core.join();
+    Err(StartError::Load(failed))
 }
 
 /// The sum of everything that can wait for the core at once: see [`crate::driver::Item`].
@@ -224,6 +266,8 @@ struct Running {
     commands: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     most_calls: u32,
+    /// Until it has been waited for.
+    core: Mutex<Option<CoreHandle>>,
 }
 
 impl NodeHandle {
@@ -269,6 +313,11 @@ impl NodeHandle {
         reason.unwrap_or(EndReason::Broken)
     }
 
+    /// Ends at once, without a goodbye. Blocks until the core has written what it was writing.
+    pub fn abort(&self) {
+        self.0.end();
+    }
+
     /// Says goodbye, ends all connections, lets the core write what it has, and waits for its thread; a few seconds at
     /// most. May be called more than once.
     pub async fn shutdown(&self) -> EndReason {
@@ -293,6 +342,7 @@ impl NodeHandle {
         self.0.inbox.close();
         match timeout(limits::CLOSE_TIME, self.ended()).await {
             Ok(reason) => {
+                self.0.join_core();
                 tracing::info!("the node has ended");
                 reason
             }
@@ -310,10 +360,23 @@ impl std::fmt::Debug for NodeHandle {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
+impl Running {
+    fn end(&self) {
         self.network.abandon();
         self.inbox.close();
+        self.join_core();
+    }
+
+    /// Once the core has been told to end: a moment, unless the disk hangs.
+    fn join_core(&self) {
+        let core = self.core.lock().unwrap_or_else(PoisonError::into_inner).take();
+        core.map(CoreHandle::join).unwrap_or_default();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

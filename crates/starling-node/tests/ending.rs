@@ -12,11 +12,12 @@
 
 mod support;
 
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
 use starling_core::io::{Command, CommandOutput, ErrorCode, Event, WarningCode};
 use starling_core::view::SearchResults;
-use starling_node::{EndReason, limits::Limits};
+use starling_node::{EndReason, NodeHandle, limits::Limits};
 use starling_overlay::io::CallError;
 use support::{TestNode, within};
 
@@ -40,6 +41,25 @@ async fn shutdown_while_requests_run_is_clean() {
     assert_eq!(within(a.handle.shutdown()).await, EndReason::ShutDown, "once more does no harm");
     // The other side, whose core still owes twenty answers, ends as well.
     assert_eq!(within(b.handle.shutdown()).await, EndReason::ShutDown);
+}
+
+type Ending = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Or the process may end while the thread goes: the library beneath the database then frees what it kept twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn once_a_node_has_ended_its_thread_is_gone() {
+    let ways: [fn(NodeHandle) -> Ending; 3] = [
+        |node| Box::pin(async move { drop(node.shutdown().await) }),
+        |node| Box::pin(async move { node.abort() }),
+        |node| Box::pin(async move { drop(node) }),
+    ];
+    for (seed, end) in (1_u8..).zip(ways) {
+        let TestNode { handle, control, events, .. } = TestNode::start(seed).await;
+        drop(events);
+        assert!(!control.thread_is_gone.load(Ordering::Relaxed));
+        within(end(handle)).await;
+        assert!(control.thread_is_gone.load(Ordering::Relaxed), "way {seed}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

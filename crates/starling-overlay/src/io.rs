@@ -236,6 +236,8 @@ pub enum Event {
     PeerUp(NodeKey),
     /// A peer's last connection ended.
     PeerDown(NodeKey),
+    /// The routing table has its first contact, for the first time or again: what found nobody may find somebody.
+    Acquainted,
     /// We serve from now on, or no longer.
     ModeChanged(Mode),
     /// Several unrelated peers agree on where they see us.

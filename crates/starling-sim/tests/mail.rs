@@ -10,10 +10,12 @@
 use starling_core::config::Config;
 use starling_core::io::{Command, CommandOutput, ContactChange, Event, Newcomer};
 use starling_core::profile::Profile;
+use starling_core::storage::RecordStore as _;
 use starling_core::view::{Message, MessageState, Step, Trace};
 use starling_proto::addr::JoinAddr;
 use starling_proto::content::MessageText;
 use starling_proto::identity::Name;
+use starling_proto::ids::RecordKey;
 use starling_proto::time::Span;
 use starling_sim::network::{Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
@@ -130,6 +132,24 @@ fn mail_reaches_who_was_away_when_its_sender_has_gone() {
             history(&mut network, ADA, BOB).into_iter().map(|message| message.state).collect();
         let confirmed = states.iter().filter(|state| **state >= MessageState::Delivered).count();
         assert_eq!(confirmed, 60, "{count} nodes: {states:?}");
+    }
+}
+
+/// Two first starts: both try to publish before they know anybody, and the second leaves soon after it has come in.
+#[test]
+fn who_leaves_soon_after_a_first_start_has_left_what_others_need_to_write() {
+    let mut network = Network::new(World { seed: 7, ..World::default() });
+    let first = network.add(setup(0));
+    let second = network.add(setup(1));
+    network.run_for(Span::from_secs(2));
+    let door = JoinAddr { key: network.node(first).key(), address: network.node(first).address() };
+    network.command(second, Command::Join(vec![door]));
+    network.run_for(Span::from_secs(3));
+    for (one, other) in [(first, second), (second, first)] {
+        let Ok(CommandOutput::WhoAmI(who)) = network.run_command(other, Command::WhoAmI) else { panic!() };
+        let bundle = RecordKey::for_bundle(&who.device);
+        let held = network.node(one).disk().held_records().unwrap();
+        assert!(held.iter().any(|record| record.key == bundle), "{one:?} keeps the other's");
     }
 }
 

@@ -87,6 +87,11 @@ impl Peer {
         }
     }
 
+    /// The node beneath.
+    pub(crate) const fn node(&self) -> &NodeHandle {
+        &self.node
+    }
+
     /// Resolves when the node has ended by itself.
     ///
     /// # Errors

@@ -124,6 +124,10 @@ impl<A: OlmAccount> Core<A> {
             overlay_io::Output::Event(overlay_io::Event::PeerDown(key)) => {
                 Output::Event(Event::PeerDown(key))
             }
+            overlay_io::Output::Event(overlay_io::Event::Acquainted) => {
+                self.publisher.met_somebody(context.now.tick);
+                return Ok(());
+            }
             overlay_io::Output::Event(_) => return Ok(()),
         };
         self.outputs.push_back(output);

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, and computes small known numbers"
 )]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -52,6 +53,22 @@ pub struct Control {
     pub told_full: Mutex<Vec<bool>>,
     /// Bindings of connections.
     pub bindings: Mutex<Vec<[u8; 32]>>,
+    /// Whether what the core's thread kept for itself is gone.
+    pub thread_is_gone: AtomicBool,
+}
+
+/// What a library keeps for each thread: it takes a while to go.
+struct KeptByThread(Arc<Control>);
+
+impl Drop for KeptByThread {
+    fn drop(&mut self) {
+        (0..10_000).for_each(|_| std::thread::yield_now());
+        self.0.thread_is_gone.store(true, Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    static KEPT: RefCell<Option<KeptByThread>> = const { RefCell::new(None) };
 }
 
 /// Pings whom it is told to, answers pings and `find_node`, and tells of peers.
@@ -88,6 +105,7 @@ impl Machine for TestMachine {
         _: &mut dyn CryptoRng,
         _: &mut dyn CoreStore,
     ) -> Result<Self, StorageError> {
+        KEPT.set(Some(KeptByThread(Arc::clone(config))));
         let mut outputs = VecDeque::new();
         outputs.push_back(Output::Greet { mode: Mode::Server, addresses: Vec::new() });
         Ok(Self {

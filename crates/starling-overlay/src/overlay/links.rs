@@ -236,6 +236,9 @@ impl Overlay {
             }
         }
         if let Some(new) = change.added {
+            if self.table.len() == 1 {
+                self.event(Event::Acquainted);
+            }
             self.repair.came(&new, now);
             self.reach.knows_servers(now);
             let room = self.cached.len() < self.config.upkeep.cached_peers || self.cached.contains(&new);

@@ -148,9 +148,11 @@ async fn serve(
     if output.form() == Form::Text {
         output.complain("saying goodbye; interrupt again to end at once\n")?;
     }
+    let node = peer.node().clone();
     let shut_down = tokio::select! {
         shut_down = peer.shutdown() => shut_down,
         () = signals.next() => {
+            node.abort();
             Err(Failure::new(Code::Failed, "ended without a goodbye", "nothing that was stored is lost"))
         }
     };

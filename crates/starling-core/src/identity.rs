@@ -71,16 +71,32 @@ impl Identity {
         now: Now,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, RecoveryPhrase), IdentityError> {
+        let phrase = RecoveryPhrase::from_entropy(&Secret::random(rng));
+        let identity = Self::restore::<A>(store, &phrase, profile, now, rng)?;
+        Ok((identity, phrase))
+    }
+
+    /// Makes a new device for the account of a phrase, and a new node, and writes them down. The account key begins its
+    /// device list anew: whoever knows an older one takes this for a reset, and devices that were listed are no more.
+    ///
+    /// # Errors
+    /// [`IdentityError::Exists`] if the storage has an account: it is never overwritten.
+    pub fn restore<A: OlmAccount>(
+        store: &mut dyn SlotStore,
+        phrase: &RecoveryPhrase,
+        profile: &Profile,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, IdentityError> {
         if store.read_slot(Slot::Identity)?.is_some() {
             return Err(IdentityError::Exists);
         }
-        let phrase = RecoveryPhrase::from_entropy(&Secret::random(rng));
         let olm = A::generate(rng);
-        let (identity, olm) = (Self::certify(&phrase, &olm, now, rng)?, olm.pickle()?);
+        let (identity, olm) = (Self::certify(phrase, &olm, now, rng)?, olm.pickle()?);
         store.write_slot(Slot::Identity, &identity.encode())?;
         store.write_slot(Slot::OlmAccount, olm.expose())?;
         store.write_slot(Slot::Profile, &profile.encode())?;
-        Ok((identity, phrase))
+        Ok(identity)
     }
 
     fn certify<A: OlmAccount>(
@@ -251,6 +267,7 @@ fn seed(what: &'static str, bytes: &mut Vec<u8>) -> Result<Secret<32>, IdentityE
 mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng as _;
+    use starling_crypto::identity::{ListChange, ListConflict};
     use starling_crypto::session::Vodozemac;
     use starling_proto::identity::Name;
     use starling_proto::time::{Span, Tick, UnixMillis};
@@ -279,6 +296,25 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let refused = Identity::create::<Vodozemac>(&mut store, &profile, Now::default(), &mut rng);
         assert!(matches!(refused, Err(IdentityError::Exists)));
+    }
+
+    #[test]
+    fn a_phrase_gives_the_account_another_device_whose_list_replaces_the_one_before() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let at = |seconds| Now { tick: Tick::ZERO, wall: UnixMillis::new((MADE.get() + seconds) * 1000) };
+        let profile = Profile::new(Name::new("Ada").unwrap());
+        let (lost, phrase) =
+            Identity::create::<Vodozemac>(&mut MemoryStore::default(), &profile, at(0), &mut rng).unwrap();
+        let mut store = MemoryStore::default();
+        let restored =
+            Identity::restore::<Vodozemac>(&mut store, &phrase, &profile, at(60), &mut rng).unwrap();
+        assert_eq!(restored.account(), lost.account());
+        assert!(restored.device() != lost.device() && restored.node().public() != lost.node().public());
+        assert_eq!(lost.list().compare(restored.list()), Ok(ListChange::Reset));
+        assert_eq!(restored.list().compare(lost.list()), Err(ListConflict::Rollback));
+        let again = Identity::restore::<Vodozemac>(&mut store, &phrase, &profile, at(61), &mut rng);
+        assert!(matches!(again, Err(IdentityError::Exists)));
+        assert_eq!(Identity::load(&store).unwrap().device(), restored.device());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What others say to us, and what it makes of a contact.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -12,12 +13,15 @@ use starling_crypto::session::OlmAccount;
 use starling_proto::content::{HandOver, MailboxGrant};
 use starling_proto::identity::Name;
 use starling_proto::ids::{AccountKey, DeviceKey, OlmKey};
-use starling_proto::time::UnixSeconds;
+use starling_proto::time::{Now, UnixSeconds};
 
 use super::arrivals::{self, Arrival};
-use super::contact::{Contact, KnownDevice};
+use super::contact::{Contact, KnownDevice, Plan};
 use super::{Context, Event, Meeting, Output, lists};
 use crate::storage::{ContactState, StorageError};
+
+/// What a contact's new device is told by a request: it does not know of us.
+const AGAIN: &str = "You are a contact of mine, and this device of yours is new to me.";
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +79,7 @@ impl<A: OlmAccount> Meeting<A> {
             self.secrets.save(context.store)?;
             self.set_mailboxes(context.now);
         }
-        let contact = self.filled(arrival, list, context.now.seconds());
+        let contact = self.filled(arrival, list, context.now);
         match verdict {
             Verdict::Show => self.show(context, contact, waits_already),
             _ => self.agree(context, contact),
@@ -99,16 +103,16 @@ impl<A: OlmAccount> Meeting<A> {
     }
 
     /// The contact, with what the request says.
-    fn filled(&self, arrival: &Arrival, list: VerifiedDeviceList, now: UnixSeconds) -> Contact {
+    fn filled(&mut self, arrival: &Arrival, list: VerifiedDeviceList, now: Now) -> Contact {
         let body = arrival.request.body();
-        let new = || Contact::new(body.account, ContactState::Incoming, now);
+        let new = || Contact::new(body.account, ContactState::Incoming, now.seconds());
         let mut contact = self.contacts.get(&body.account).cloned().unwrap_or_else(new);
         if Name::new(body.name.as_str()).is_ok() {
             contact.name.clone_from(&body.name);
         }
         contact.note.clone_from(&body.note);
         contact.work_bits = arrival.work_bits;
-        contact.list = Some(list);
+        self.take_list(&mut contact, list, now);
         if contact.state == ContactState::Declined {
             contact.forget_telling();
         }
@@ -150,9 +154,11 @@ impl<A: OlmAccount> Meeting<A> {
         let account = contact.account;
         let news = contact.state != ContactState::Accepted;
         contact.state = ContactState::Accepted;
-        contact.approach = None;
         contact.declined_by_us = false;
-        self.approaches.end(&account);
+        if news || contact.unreached().next().is_none() {
+            contact.approach = None;
+            self.approaches.end(&account);
+        }
         self.refresh.later(account, context.now.tick, context.rng);
         let untold: Vec<DeviceKey> = contact.untold().copied().collect();
         contact.can_find_us |= !untold.is_empty();
@@ -198,7 +204,7 @@ impl<A: OlmAccount> Meeting<A> {
             return self.put(context, contact);
         }
         if let Ok(list) = VerifiedDeviceList::verify(hand_over.device_list, &account) {
-            self.take_list(&mut contact, list);
+            self.take_list(&mut contact, list, context.now);
         }
         if contact.list.as_ref().is_none_or(|list| list.device(&device).is_err()) {
             return self.put(context, contact);
@@ -215,8 +221,9 @@ impl<A: OlmAccount> Meeting<A> {
         self.agree(context, contact)
     }
 
-    /// Takes a newer device list of a contact; tells the user if devices are new.
-    pub(super) fn take_list(&mut self, contact: &mut Contact, list: VerifiedDeviceList) {
+    /// Takes a newer device list of a contact; tells the user if devices are new, and asks those to which we know no
+    /// way: whoever has lost all that they had, and has only their account back, learns so who their contacts were.
+    pub(super) fn take_list(&mut self, contact: &mut Contact, list: VerifiedDeviceList, now: Now) {
         let Some(known) = &contact.list else {
             contact.list = Some(list);
             return;
@@ -232,6 +239,11 @@ impl<A: OlmAccount> Meeting<A> {
         }
         contact.devices.retain(|device, _| list.device(device).is_ok());
         contact.list = Some(list);
+        if contact.state == ContactState::Accepted && added > 0 && contact.unreached().next().is_some() {
+            let (note, since) = (String::from(AGAIN), now.seconds());
+            contact.approach = Some(Plan { note, invite: None, since, asked: BTreeMap::new() });
+            self.begin_approach(contact.account, now.tick);
+        }
     }
 
     /// They do not want to be a contact. Counts only as an answer.

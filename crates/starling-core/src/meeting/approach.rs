@@ -10,7 +10,6 @@ use alloc::string::String;
 use rand_core::CryptoRng;
 use starling_crypto::CryptoError;
 use starling_crypto::envelope::{Destination, seal_request};
-use starling_crypto::identity::VerifiedDeviceList;
 use starling_crypto::keys::{DepositorSecret, SigningSecret as _};
 use starling_crypto::record::sign_record;
 use starling_crypto::secret::Secret;
@@ -120,24 +119,23 @@ impl Approaches {
         }
     }
 
-    /// Goes on to the devices; `list` is `None` if the account could not be found.
+    /// Goes on to the devices; `devices` is `None` if the account could not be found.
     pub(super) fn found(
         &mut self,
         context: &mut Context<'_>,
         errands: &mut Errands,
         (account, invite): (AccountKey, Option<&Ticket>),
-        list: Option<&VerifiedDeviceList>,
+        devices: Option<&[DeviceKey]>,
     ) {
         let Some(approach) = self.running.get_mut(&account) else { return };
         let Some(round) = approach.round.as_mut() else { return };
         let now = context.now.tick;
         let wanted = |device: &DeviceKey| invite.is_none_or(|ticket| ticket.device == *device);
-        let Some(list) = list else {
+        let Some(devices) = devices else {
             approach.rest(false, now, context.rng);
             return;
         };
-        for device in list.devices() {
-            let device = device.key();
+        for &device in devices {
             let left_alone = approach.placed.get(&device).is_some_and(|until| now < *until);
             if wanted(&device) && !left_alone {
                 round.insert(device, Ask::ReadingBundle);

@@ -1,5 +1,7 @@
 //! The steps of an approach, as their results come back.
 
+use alloc::vec::Vec;
+
 use starling_crypto::session::OlmAccount;
 use starling_proto::identity::Bundle;
 use starling_proto::ids::{AccountKey, DeviceKey};
@@ -9,7 +11,7 @@ use starling_proto::time::Tick;
 use super::approach::{self, Letter, PATIENCE};
 use super::errands::Errand;
 use super::{Context, Event, Meeting, Outcome, Output, keys, lists};
-use crate::storage::StorageError;
+use crate::storage::{ContactState, StorageError};
 use crate::wish::Wish;
 
 impl<A: OlmAccount> Meeting<A> {
@@ -39,12 +41,24 @@ impl<A: OlmAccount> Meeting<A> {
             return self.contacts.put(context.store, contact);
         }
         let list = lists::newest(&account, contact.list.as_ref(), records);
-        if list.is_some() && list != contact.list {
-            contact.list.clone_from(&list);
-            self.put(context, contact)?;
+        if let Some(list) = list.filter(|list| contact.list.as_ref() != Some(list)) {
+            self.take_list(&mut contact, list, context.now);
+            self.put(context, contact.clone())?;
         }
+        let known_to_all = contact.state == ContactState::Accepted && contact.unreached().next().is_none();
+        if known_to_all {
+            self.approaches.end(&account);
+            contact.approach = None;
+            return self.contacts.put(context.store, contact);
+        }
+        // Who is a contact already is asked by those devices of theirs alone that do not know of it.
+        let devices: Option<Vec<DeviceKey>> = match &contact.list {
+            None => None,
+            Some(_) if contact.state == ContactState::Accepted => Some(contact.unreached().collect()),
+            Some(list) => Some(list.devices().map(|device| device.key()).collect()),
+        };
         let errands = &mut self.errands;
-        self.approaches.found(context, errands, (account, plan.invite.as_ref()), list.as_ref());
+        self.approaches.found(context, errands, (account, plan.invite.as_ref()), devices.as_deref());
         Ok(())
     }
 

@@ -170,6 +170,12 @@ impl Contact {
         waiting.map(|(key, _)| key).filter(move |_| owed)
     }
 
+    /// Their active devices to which we know no way.
+    pub(super) fn unreached(&self) -> impl Iterator<Item = DeviceKey> + '_ {
+        let listed = self.list.iter().flat_map(VerifiedDeviceList::devices).map(|device| device.key());
+        listed.filter(|key| self.devices.get(key).is_none_or(|known| known.found_at.is_none()))
+    }
+
     /// What was told before says nothing any more.
     pub(super) fn forget_telling(&mut self) {
         self.devices.values_mut().for_each(|device| device.told = false);

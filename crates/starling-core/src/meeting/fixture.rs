@@ -9,6 +9,7 @@ use starling_crypto::envelope::{
 };
 use starling_crypto::identity::VerifiedDeviceList;
 use starling_crypto::owner::verify_owner_request;
+use starling_crypto::phrase::RecoveryPhrase;
 use starling_crypto::session::Vodozemac;
 use starling_crypto::stamp::{StampPolicy, StampSearch};
 use starling_overlay::io::Placement;
@@ -147,6 +148,7 @@ pub(super) struct Person {
     pub(super) store: MemoryStore,
     pub(super) rng: ChaCha8Rng,
     pub(super) identity: Identity,
+    phrase: RecoveryPhrase,
     pub(super) name: Name,
     pub(super) locator: LocatorKey,
     pub(super) read_key: ReadKey,
@@ -169,11 +171,13 @@ impl Person {
         let mut store = MemoryStore::default();
         let name = Name::new(name).unwrap();
         let profile = Profile::new(name.clone());
-        let (identity, _) = Identity::create::<Vodozemac>(&mut store, &profile, at(0), &mut rng).unwrap();
+        let (identity, phrase) =
+            Identity::create::<Vodozemac>(&mut store, &profile, at(0), &mut rng).unwrap();
         let mut person = Self {
             store,
             rng,
             identity,
+            phrase,
             name,
             locator: LocatorKey::new([9; 32]),
             read_key: ReadKey::new([seed as u8; 32]),
@@ -190,6 +194,17 @@ impl Person {
         person.publish(directory::account_record(&person.identity), at(0), world);
         person.restart(at(0), world);
         person
+    }
+
+    /// Loses everything, and begins again with the recovery phrase.
+    pub(super) fn restore(&mut self, now: Now, world: &mut World) {
+        let (mut store, profile) = (MemoryStore::default(), Profile::new(self.name.clone()));
+        self.identity =
+            Identity::restore::<Vodozemac>(&mut store, &self.phrase, &profile, now, &mut self.rng).unwrap();
+        self.store = store;
+        self.locator = LocatorKey::new([10; 32]);
+        self.publish(directory::account_record(&self.identity), now, world);
+        self.restart(now, world);
     }
 
     pub(super) fn restart(&mut self, now: Now, world: &mut World) {

@@ -64,11 +64,12 @@ impl<A: OlmAccount> Meeting<A> {
                 meeting.errands.say(Output::Acquaint(person));
             }
             match contact.state {
-                ContactState::Requested if contact.approach.is_some() => {
-                    meeting.approaches.begin(contact.account, now);
-                }
                 ContactState::Accepted => meeting.refresh.soon(contact.account, now, context.rng),
-                _ => {}
+                ContactState::Requested => {}
+                _ => continue,
+            }
+            if contact.approach.is_some() {
+                meeting.approaches.begin(contact.account, now);
             }
         }
         meeting.set_mailboxes(context.now);
@@ -274,7 +275,7 @@ impl<A: OlmAccount> Meeting<A> {
         let known = contact.list.clone();
         match lists::newest(&account, known.as_ref(), records) {
             Some(list) if known.as_ref() != Some(&list) => {
-                self.take_list(&mut contact, list);
+                self.take_list(&mut contact, list, context.now);
                 self.put(context, contact)
             }
             _ => Ok(()),

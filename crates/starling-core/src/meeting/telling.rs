@@ -165,6 +165,9 @@ impl<A: OlmAccount> Meeting<A> {
             for device in contact.devices.values_mut().filter(|device| device.told) {
                 device.tell(context.now.seconds());
             }
+            if contact.approach.as_mut().is_some_and(Plan::renew) {
+                self.begin_approach(account, context.now.tick);
+            }
             self.contacts.put(context.store, contact)?;
             return told.into_iter().try_for_each(|device| self.tell(context, account, device));
         }

@@ -17,13 +17,13 @@ use starling_proto::DecodeError;
 use starling_proto::identity::{About, Name};
 use starling_proto::ids::{AccountKey, DeviceKey};
 use starling_proto::time::{Now, Tick, UnixMillis};
-use starling_store::{Home, HomeLock, Protection};
+use starling_store::{Database, Home, HomeLock, Protection};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::harden::harden;
 use crate::input;
-use crate::output::{Page, Report, bold, dim, good, plain, warn};
+use crate::output::{Page, Piece, Report, bold, dim, good, plain, warn};
 
 /// Words in a row of the recovery phrase as it is shown.
 const WORDS_IN_ROW: usize = 4;
@@ -41,6 +41,13 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    person: Person,
+}
+
+/// Who begins in a new home, and how it is kept.
+#[derive(Debug, clap::Args)]
+pub(super) struct Person {
     /// What you are called, at most 128 bytes. Anybody may choose the same name; the tag beside it tells you apart.
     #[arg(long, value_parser = name)]
     name: Name,
@@ -64,21 +71,50 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
     harden();
+    let lock = new_home(context)?;
+    let (profile, passphrase) = args.person.understood(context)?;
+    let mut phrase = None;
+    let identity = set_up(&lock, passphrase.as_ref(), |database, now, rng| {
+        let (identity, words) = Identity::create::<Vodozemac>(database, &profile, now, rng)?;
+        phrase = Some(words);
+        Ok(identity)
+    })?;
+    let account = NewAccount {
+        account: identity.account(),
+        device: identity.device(),
+        name: profile.name.as_str().to_owned(),
+        recovery_phrase: phrase.ok_or_else(|| Failure::internal(&"an account without a phrase"))?,
+        listed: profile.listed,
+        home: lock.home().path().display().to_string(),
+    };
+    context.output.show(&account)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The home that is to be, taken for this process. One that has an account is refused before anything is asked.
+pub(super) fn new_home(context: &Context<'_>) -> Result<HomeLock, Failure> {
     let home = Home::create(&context.home()?)?;
     if home.has_account() {
         return Err(starling_store::StoreError::AccountExists.into());
     }
-    let lock = home.lock()?;
-    let passphrase = match args.no_passphrase {
-        true => None,
-        false => Some(context.passphrase().new_one()?),
-    };
-    let mut profile = Profile::new(args.name);
-    profile.about = args.about.unwrap_or_default();
-    profile.listed = args.listed || (!args.unlisted && ask_listed(context)?);
-    let account = create(&lock, passphrase.as_ref(), &profile)?;
-    context.output.show(&account)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(home.lock()?)
+}
+
+impl Person {
+    /// What the words mean; asks for what they leave open.
+    pub(super) fn understood(
+        self,
+        context: &mut Context<'_>,
+    ) -> Result<(Profile, Option<Passphrase>), Failure> {
+        let passphrase = match self.no_passphrase {
+            true => None,
+            false => Some(context.passphrase().new_one()?),
+        };
+        let mut profile = Profile::new(self.name);
+        profile.about = self.about.unwrap_or_default();
+        profile.listed = self.listed || (!self.unlisted && ask_listed(context)?);
+        Ok((profile, passphrase))
+    }
 }
 
 /// A name, as the parser wants it.
@@ -123,11 +159,7 @@ impl Report for NewAccount {
                 vec![dim("device"), plain(self.device.to_string())],
             ],
         );
-        page.line([if self.listed {
-            good("You will be listed: anybody can find you by the words of your profile.")
-        } else {
-            dim("You are not listed: nobody can search for you. `starling profile list` changes that.")
-        }]);
+        page.line([listing(self.listed)]);
         page.blank();
         page.line([bold("Your recovery phrase")]);
         let words: Vec<&str> = self.recovery_phrase.words().collect();
@@ -143,8 +175,17 @@ impl Report for NewAccount {
     }
 }
 
+/// What follows for somebody who is listed, or not.
+pub(super) fn listing(listed: bool) -> Piece<'static> {
+    if listed {
+        good("You will be listed: anybody can find you by the words of your profile.")
+    } else {
+        dim("You are not listed: nobody can search for you. `starling profile list` changes that.")
+    }
+}
+
 /// The words, numbered, in rows.
-fn rows<'a>(words: &[&'a str]) -> impl Iterator<Item = Vec<crate::output::Piece<'a>>> {
+fn rows<'a>(words: &[&'a str]) -> impl Iterator<Item = Vec<Piece<'a>>> {
     let numbered: Vec<(usize, &'a str)> = (1..).zip(words.iter().copied()).collect();
     let rows: Vec<Vec<_>> = numbered.chunks(WORDS_IN_ROW).map(<[_]>::to_vec).collect();
     rows.into_iter().map(|row| {
@@ -152,11 +193,12 @@ fn rows<'a>(words: &[&'a str]) -> impl Iterator<Item = Vec<crate::output::Piece<
     })
 }
 
-fn create(
+/// Sets a home up with the identity that `make` writes into it: all of it, or nothing.
+pub(super) fn set_up(
     lock: &HomeLock,
     passphrase: Option<&Passphrase>,
-    profile: &Profile,
-) -> Result<NewAccount, Failure> {
+    make: impl FnOnce(&mut Database, Now, &mut StdRng) -> Result<Identity, IdentityError>,
+) -> Result<Identity, Failure> {
     let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| {
         let message = format!("the operating system gives no random numbers: {error}");
         Failure::new(Code::Failed, message, "try again when the system has started")
@@ -170,20 +212,11 @@ fn create(
     let mut account_rng = StdRng::from_rng(&mut rng);
     let mut made = None;
     let database = Home::set_up(lock, &protection, &mut rng, |database| {
-        made = Some(Identity::create::<Vodozemac>(database, profile, now, &mut account_rng)?);
+        made = Some(make(database, now, &mut account_rng)?);
         Ok::<_, Failure>(())
     })?;
     database.close()?;
-    let (identity, recovery_phrase) =
-        made.ok_or_else(|| Failure::internal(&"the home was set up without an account"))?;
-    Ok(NewAccount {
-        account: identity.account(),
-        device: identity.device(),
-        name: profile.name.as_str().to_owned(),
-        recovery_phrase,
-        listed: profile.listed,
-        home: lock.home().path().display().to_string(),
-    })
+    made.ok_or_else(|| Failure::internal(&"the home was set up without an account"))
 }
 
 /// The wall clock. Nothing that is made here depends on running time.
@@ -203,7 +236,7 @@ fn ask_listed(context: &mut Context<'_>) -> Result<bool, Failure> {
     Ok(answer.is_some_and(|answer| input::is_yes(&answer)))
 }
 
-fn as_text<T: ToString, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<T: ToString, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&value.to_string())
 }
 

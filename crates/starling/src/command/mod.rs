@@ -10,6 +10,7 @@ mod invite;
 mod lab;
 mod messages;
 mod profile;
+mod restore;
 mod run;
 mod search;
 mod send;
@@ -28,6 +29,7 @@ use crate::failure::Failure;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Init(init::Args),
+    Restore(restore::Args),
     Run(run::Args),
     Status(status::Args),
     Whoami(whoami::Args),
@@ -53,6 +55,7 @@ impl Command {
     pub(crate) fn run(self, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
         match self {
             Self::Init(args) => init::run(args, context),
+            Self::Restore(args) => restore::run(args, context),
             Self::Run(args) => run::run(args, context),
             Self::Status(args) => status::run(args, context),
             Self::Whoami(args) => whoami::run(args, context),

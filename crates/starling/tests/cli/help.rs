@@ -6,6 +6,7 @@ use crate::support::Home;
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["init"],
+    &["restore"],
     &["run"],
     &["status"],
     &["whoami"],

@@ -24,6 +24,7 @@ mod network;
 mod one_node_per_home;
 mod passphrases;
 mod person;
+mod restore;
 mod signals;
 mod support;
 mod talking;

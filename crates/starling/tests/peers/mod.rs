@@ -51,11 +51,30 @@ struct Running {
 impl Peer {
     /// Makes an account that is listed, in a home beneath `stage`.
     pub async fn create(stage: &Path, home: &str, name: &str, about: &str) -> Self {
-        let home = stage.join(home);
         let words = ["init", "--json", "--no-passphrase", "--listed", "--name", name, "--about", about];
-        let made = program(&home, words).output().await.unwrap();
+        Self::made(stage.join(home), &words).await.0
+    }
+
+    /// The same, and the recovery phrase.
+    pub async fn create_with_phrase(stage: &Path, home: &str, name: &str) -> (Self, String) {
+        let words = ["init", "--json", "--no-passphrase", "--listed", "--name", name];
+        let (peer, made) = Self::made(stage.join(home), &words).await;
+        (peer, made["recovery_phrase"].as_str().unwrap().to_owned())
+    }
+
+    /// Brings the account of a phrase back, in another home beneath `stage`.
+    pub async fn restore(stage: &Path, home: &str, name: &str, phrase: &str) -> Self {
+        let file = stage.join(format!("{home}.phrase"));
+        std::fs::write(&file, phrase).unwrap();
+        let words = ["restore", "--json", "--no-passphrase", "--listed", "--name", name, "--phrase-file"];
+        let words: Vec<&str> = words.into_iter().chain([file.to_str().unwrap()]).collect();
+        Self::made(stage.join(home), &words).await.0
+    }
+
+    async fn made(home: PathBuf, words: &[&str]) -> (Self, Value) {
+        let made = program(&home, words.iter().copied()).output().await.unwrap();
         assert!(made.status.success(), "{made:?}");
-        Self { home, running: None }
+        (Self { home, running: None }, serde_json::from_slice(&made.stdout).unwrap())
     }
 
     /// Starts the peer on the test's own network, with these words of `starling run`, and waits until it is ready.

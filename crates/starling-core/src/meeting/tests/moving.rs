@@ -41,6 +41,39 @@ fn whoever_was_asked_is_asked_anew() {
     }
 }
 
+/// Bob has lost everything but his recovery phrase. Nobody told Ada, and he does not know that she was a contact.
+#[test]
+fn a_contact_who_has_their_account_alone_is_asked_by_those_who_knew_them() {
+    let (mut ada, mut bob, mut world) = two();
+    add(&mut ada, &bob, at(1), &mut world);
+    bob.tick(at(700), &mut world);
+    let who = ada.account().to_string();
+    bob.act(at(701), &mut world, |meeting, context| meeting.accept(context, &who).unwrap());
+    carry(&mut bob, &mut ada, at(702), &mut world);
+    let lost = bob.identity.device();
+    bob.events.clear();
+    bob.restore(at(3000), &mut world);
+    assert!(bob.state_of(&ada.account()).is_none() && bob.identity.device() != lost);
+    // Ada reads the account record daily, and after a restart goes on asking.
+    let day = 26 * 3600;
+    ada.tick(at(day), &mut world);
+    let account = bob.account();
+    let told = Event::DevicesChanged { account, added: 1, reset: true };
+    assert_eq!(ada.events.iter().filter(|event| **event == told).count(), 1);
+    assert!(ada.contact(&account).devices.is_empty(), "the old device is gone");
+    ada.restart(at(day + 1), &mut world);
+    ada.tick(at(day + 100), &mut world);
+    bob.tick(at(day + 2000), &mut world);
+    let asks =
+        |event: &&Event| matches!(event, Event::Requested { account, .. } if *account == ada.account());
+    assert_eq!(bob.events.iter().filter(asks).count(), 1);
+    bob.act(at(day + 2001), &mut world, |meeting, context| meeting.accept(context, &who).unwrap());
+    carry(&mut bob, &mut ada, at(day + 2002), &mut world);
+    assert_eq!(ada.state_of(&account), Some(ContactState::Accepted));
+    assert_eq!(found_at(&ada, &bob), Some(bob.locator));
+    assert!(ada.contact(&account).approach.is_none(), "and asks no more");
+}
+
 #[test]
 fn what_an_older_request_says_is_superseded() {
     let (mut ada, mut bob, mut world) = two();

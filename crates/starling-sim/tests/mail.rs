@@ -153,6 +153,30 @@ fn who_leaves_soon_after_a_first_start_has_left_what_others_need_to_write() {
     }
 }
 
+/// Nobody at all is left for an hour; those who come back know each other by what is on their disks.
+#[test]
+fn when_all_holders_fail_at_once_and_return_all_mail_is_served() {
+    for seed in [8, 9, 10] {
+        let mut network = network(seed, 12);
+        network.kill(BOB);
+        network.run_for(Span::from_secs(30));
+        let said: Vec<Message> = (0..30).map(|n| say(&mut network, ADA, BOB, &format!("ada {n}"))).collect();
+        stored(&mut network, said.last().unwrap());
+        let others: Vec<NodeIndex> = network.indices().filter(|node| *node != BOB).collect();
+        others.iter().for_each(|node| network.kill(*node));
+        network.run_for(Span::from_hours(1));
+        others.iter().filter(|node| **node != ADA).for_each(|node| network.restart(*node, None));
+        network.run_for(Span::from_secs(60));
+        network.restart(BOB, Some("200.1.2.3:4000".parse().unwrap()));
+        let last = move |node, event: &Event| {
+            node == BOB && matches!(event, Event::Message(message) if message.text == "ada 29")
+        };
+        wait(&mut network, Span::from_secs(300), "the mail", last);
+        network.run_for(Span::from_secs(60));
+        assert_eq!(texts(&mut network, BOB, ADA), expected(30), "seed {seed}");
+    }
+}
+
 #[test]
 fn holders_let_go_what_was_taken() {
     let mut network = network(5, 12);

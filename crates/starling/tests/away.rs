@@ -1,5 +1,5 @@
-//! Five peers, a process each. One person is away while another writes to them and leaves; the first comes back elsewhere
-//! and has everything, once and in order, from those who kept it.
+//! Five peers, a process each. One person is away while another writes to them and leaves, and those who keep it fail all
+//! at once; the first comes back elsewhere and has everything, once and in order, from those who kept it.
 //!
 //! Confirmations for somebody who is away wait two minutes before they are left at a mailbox: the author comes back
 //! while the reader is there, and hears from the reader that all has arrived.
@@ -50,6 +50,8 @@ async fn what_was_written_to_somebody_away_waits_at_others_when_its_author_has_l
     );
     tell("stored");
     scene.author.stop().await;
+    scene.all_holders_fail_at_once().await;
+    tell("failed and back");
     scene.reader.start(&["--listen", "127.0.0.1:0", "--join", &scene.others[0].door().to_string()]).await;
     let after = scene.reader.door();
     assert!(before.key == after.key && before.address != after.address, "the same peer at another port");
@@ -103,6 +105,16 @@ impl Scene {
         let reader_account = reader.account();
         let author_account = author.account();
         Self { author, author_account, reader, reader_account, others, _stage: stage }
+    }
+
+    /// Whoever keeps anything is killed in the same moment, so that no peer at all is left, and started again.
+    async fn all_holders_fail_at_once(&mut self) {
+        let doors: Vec<String> = self.others.iter().map(|other| other.door().address.to_string()).collect();
+        let [first, second, third] = &mut self.others[..] else { panic!("{OTHERS} others") };
+        tokio::join!(first.kill(), second.kill(), third.kill());
+        for (other, door) in self.others.iter_mut().zip(&doors) {
+            other.start(&["--listen", door]).await;
+        }
     }
 
     /// Writes all lines to somebody who is not there.

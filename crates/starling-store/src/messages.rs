@@ -23,6 +23,21 @@ const SELECT_PAGE: &str = "
     FROM messages WHERE conversation = ?1 AND position <= ?2
     ORDER BY position DESC, id DESC LIMIT ?3";
 
+/// Whether so many messages, of whomever, have the words.
+const SELECT_FREQUENT: &str = "
+    SELECT count(*) = ?2 FROM (SELECT 1 FROM message_words WHERE message_words MATCH ?1 LIMIT ?2)";
+
+/// Above so many the search goes through the conversation, newest first, until it has a page; below, through the messages
+/// that have the words. Each is slow where the other is fast: a million rows in vain, or a row for each of a common word.
+const FREQUENT: u32 = 2000;
+
+/// Goes through the messages that have the words: `CROSS` keeps SQLite from going the other way.
+const SELECT_RARE: &str = "
+    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
+    FROM message_words CROSS JOIN messages ON number = message_words.rowid
+    WHERE message_words MATCH ?4 AND conversation = ?1 AND position <= ?2
+    ORDER BY position DESC, id DESC LIMIT ?3";
+
 const SELECT_FOUND: &str = "
     SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
     FROM messages
@@ -120,8 +135,11 @@ impl MessageStore for Database {
             }),
             Some(None) => Ok(Vec::new()),
             Some(Some(query)) => self.read(PART, |connection| {
+                let mut frequent = connection.prepare_cached(SELECT_FREQUENT)?;
+                let frequent: bool = frequent.query_row((&query, FREQUENT), |row| row.get(0))?;
+                let select = if frequent { SELECT_FOUND } else { SELECT_RARE };
                 let found = (page.0, page.1, page.2, query);
-                connection.prepare_cached(SELECT_FOUND)?.query_map(found, message)?.collect()
+                connection.prepare_cached(select)?.query_map(found, message)?.collect()
             }),
         };
         let mut rows: Vec<MessageRow> = rows?;

@@ -162,7 +162,14 @@ fn a_conversation_is_paged_by_position<H: Harness<Store: TalkStore>>(harness: &m
     let elsewhere = MessageRow { conversation: AccountKey::new([9; 32]), ..message(3, 2, "mine") };
     harness.store().write_message(&elsewhere).unwrap();
     harness.reopen();
-    for text in [None, Some("MINE")] {
+    // A word that many have is looked for in another way than one that few have.
+    for (text, more) in [(None, 0), (Some("MINE"), 0), (Some("MINE"), 2100)] {
+        for number in 0..more {
+            let mut id = [100; 16];
+            id[..8].copy_from_slice(&u64::to_le_bytes(number));
+            let frequent = MessageRow { id: MessageId::new(id), position: number, ..elsewhere.clone() };
+            harness.store().write_message(&frequent).unwrap();
+        }
         let mut page = |before, limit| -> Vec<u64> {
             let rows = harness.store().messages(&CONVERSATION, before, limit, text).unwrap();
             rows.iter().map(|row| row.position).collect()

@@ -85,13 +85,13 @@ fn fill(database: &mut Database, count: u64, rng: &mut ChaCha20Rng) {
 fn message(number: u64, rng: &mut ChaCha20Rng) -> MessageRow {
     let mut id = [0; 16];
     rng.fill_bytes(&mut id);
-    let with = if number % 2 == 0 { 0 } else { 1 + (number % 9) as u8 };
+    let with = if number.is_multiple_of(2) { 0 } else { 1 + (number % 9) as u8 };
     let words: Vec<String> = (0..8).map(|_| word(rank(rng))).collect();
     MessageRow {
         id: MessageId::new(id),
         conversation: conversation(with),
         author: DeviceKey::new([with; 32]),
-        mine: number % 3 == 0,
+        mine: number.is_multiple_of(3),
         sequence: number,
         hash: [7; 32],
         position: number,

@@ -14,6 +14,8 @@ const KEPT: &[(&str, u64)] = &[
     // Whoever cannot be dialled forgot the last peers it knew, and was alone for ever after a restart.
     ("mixed-faults", 2014),
     ("mixed-faults", 2054),
+    // A request that four of five holders refused, its writer's clock being wrong, rested for a week.
+    ("mixed-faults", 500_006),
 ];
 
 fn scenario(name: &str) -> Scenario {

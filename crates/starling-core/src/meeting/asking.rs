@@ -12,6 +12,7 @@ use super::approach::{self, Letter, PATIENCE};
 use super::errands::Errand;
 use super::{Context, Event, Meeting, Outcome, Output, keys, lists};
 use crate::storage::{ContactState, StorageError};
+use crate::talking::mailing::is_enough;
 use crate::wish::Wish;
 
 impl<A: OlmAccount> Meeting<A> {
@@ -132,11 +133,12 @@ impl<A: OlmAccount> Meeting<A> {
         device: DeviceKey,
         outcome: &Outcome,
     ) {
-        let holders = match outcome {
-            Outcome::Stored(placement) => placement.holders.len(),
-            _ => 0,
+        let (holders, enough) = match outcome {
+            Outcome::Stored(placement) => (placement.holders.len(), is_enough(placement)),
+            _ => (0, false),
         };
-        self.approaches.ended(context, &account, &device, holders > 0);
+        // The few that keep it may go, and the many may have refused it for what has changed by the next time.
+        self.approaches.ended(context, &account, &device, enough);
         if holders > 0 {
             self.errands.say(Output::Event(Event::Sent { account, holders }));
         }

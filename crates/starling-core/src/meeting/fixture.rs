@@ -21,7 +21,7 @@ use starling_proto::identity::Name;
 use starling_proto::ids::{
     AccountKey, DeviceKey, DeviceListHash, LocatorKey, MailboxAddress, NodeKey, OlmKey, RecordId, RecordKey,
 };
-use starling_proto::message::{Operation, Records, Request, Response};
+use starling_proto::message::{Operation, Records, Request, Response, StoreOutcome};
 use starling_proto::record::{Record, RecordKind, Stamp};
 use starling_proto::time::{Now, Span, Tick, UnixMillis};
 use starling_proto::version::NetworkName;
@@ -91,6 +91,8 @@ pub(super) struct World {
     pub(super) deposits: usize,
     pub(super) stamps: usize,
     pub(super) down: bool,
+    /// Holders that refuse whatever they are given.
+    pub(super) refusing: usize,
 }
 
 impl World {
@@ -293,8 +295,9 @@ impl Person {
             Wish::Store { tag, record } => {
                 let id = record.id();
                 let holders = if world.keep(record, now) { vec![HOLDER] } else { Vec::new() };
-                let (refused, caps_relaxed, requests) = (Vec::new(), false, 1);
-                (tag, Outcome::Stored(Placement { id, holders, wanted: 1, refused, caps_relaxed, requests }))
+                let refused = vec![(HOLDER, StoreOutcome::Invalid); world.refusing];
+                let (wanted, caps_relaxed, requests) = (1 + refused.len(), false, 1);
+                (tag, Outcome::Stored(Placement { id, holders, wanted, refused, caps_relaxed, requests }))
             }
             Wish::Lookup { tag, .. } => {
                 (tag, Outcome::Found(vec![Peer::new(HOLDER, ["10.0.0.1:1".parse().unwrap()])]))

@@ -91,6 +91,23 @@ fn rpl_01_a_request_that_comes_again_changes_nothing() {
     assert_eq!(world.waiting(), 0, "and is deleted again");
 }
 
+/// Most holders find the date of a request wrong, whose writer's clock is: one that does not is not enough for a week.
+#[test]
+fn clk_02_a_request_that_few_keep_is_repeated_soon() {
+    let (mut ada, bob, mut world) = two();
+    world.refusing = 4;
+    add(&mut ada, &bob, at(1), &mut world);
+    assert_eq!(ada.events, [Event::Sent { account: bob.account(), holders: 1 }]);
+    (2..120).for_each(|seconds| ada.tick(at(seconds), &mut world));
+    let before = world.deposits;
+    assert!((4..10).contains(&before), "{before}");
+    world.refusing = 0;
+    (120..300).for_each(|seconds| ada.tick(at(seconds), &mut world));
+    assert_eq!(world.deposits, before + 1);
+    (300..7200).for_each(|seconds| ada.tick(at(seconds), &mut world));
+    assert_eq!(world.deposits, before + 1, "once most have it, it rests");
+}
+
 #[test]
 fn asking_twice_is_asking_once_and_a_restart_repeats_the_same_request() {
     let (mut ada, mut bob, mut world) = two();

@@ -347,7 +347,6 @@ impl<A: OlmAccount> Talking<A> {
         placement: Option<&Placement>,
     ) -> Result<(), StorageError> {
         let holders = placement.map_or(0, |placement| placement.holders.len());
-        let wanted = placement.map_or(0, |placement| placement.wanted);
         if holders == 0 {
             let full = |(_, said): &(_, StoreOutcome)| *said == StoreOutcome::QuotaFull;
             let full = placement.is_some_and(|placement| placement.refused.iter().any(full));
@@ -359,7 +358,7 @@ impl<A: OlmAccount> Talking<A> {
         let holders_said = u32::try_from(holders).unwrap_or(u32::MAX);
         let mailed = Mailed { at: context.now.seconds(), holders: holders_said };
         let messages = self.outbox.posted(context.store, &device, &letter.rows, mailed)?;
-        let enough = is_enough(holders, wanted);
+        let enough = placement.is_some_and(is_enough);
         for message in &messages {
             trace::note_with(
                 context.store,
@@ -409,8 +408,9 @@ impl<A: OlmAccount> Talking<A> {
 }
 
 /// Whether so many holders are what is called stored.
-const fn is_enough(holders: usize, wanted: usize) -> bool {
-    holders.saturating_mul(100) >= wanted.saturating_mul(ENOUGH_PERCENT)
+pub(crate) fn is_enough(placement: &Placement) -> bool {
+    let (holders, wanted) = (placement.holders.len(), placement.wanted);
+    holders > 0 && holders.saturating_mul(100) >= wanted.saturating_mul(ENOUGH_PERCENT)
 }
 
 /// Seals a batch for the device of a bundle and signs it with the leave to deposit it.

@@ -17,7 +17,7 @@ mod linking;
 pub mod links;
 pub mod locator;
 mod machine;
-mod mailing;
+pub(crate) mod mailing;
 pub mod outbox;
 pub mod presence;
 mod receiving;

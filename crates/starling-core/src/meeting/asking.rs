@@ -12,7 +12,7 @@ use super::approach::{self, Letter, PATIENCE};
 use super::errands::Errand;
 use super::{Context, Event, Meeting, Outcome, Output, keys, lists};
 use crate::storage::{ContactState, StorageError};
-use crate::talking::mailing::is_enough;
+use crate::talking::mailing::{is_enough, others};
 use crate::wish::Wish;
 
 impl<A: OlmAccount> Meeting<A> {
@@ -133,8 +133,11 @@ impl<A: OlmAccount> Meeting<A> {
         device: DeviceKey,
         outcome: &Outcome,
     ) {
+        let me = context.me.identity.node().public();
         let (holders, enough) = match outcome {
-            Outcome::Stored(placement) => (placement.holders.len(), is_enough(placement)),
+            Outcome::Stored(placement) if others(placement, &me) > 0 => {
+                (placement.holders.len(), is_enough(placement, &me))
+            }
             _ => (0, false),
         };
         // The few that keep it may go, and the many may have refused it for what has changed by the next time.

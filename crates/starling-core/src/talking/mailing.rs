@@ -16,7 +16,7 @@ use starling_crypto::session::OlmAccount;
 use starling_overlay::io::Placement;
 use starling_proto::content::{MailboxEpoch, MailboxGrant};
 use starling_proto::identity::Bundle;
-use starling_proto::ids::{DeviceKey, MessageId, RecordKey};
+use starling_proto::ids::{DeviceKey, MessageId, NodeKey, RecordKey};
 use starling_proto::limits;
 use starling_proto::message::{Deliver, StoreOutcome};
 use starling_proto::record::{Record, RecordBody, RecordKind};
@@ -286,10 +286,19 @@ impl<A: OlmAccount> Talking<A> {
             // Letters that fail together are one failure.
             mailbox.due = Some(mailbox.later(context.now.tick, random));
         }
-        if mailbox.hindered.replace(why) != Some(why) {
+        self.hindered_by(context, device, why).map(|()| false)
+    }
+
+    fn hindered_by(
+        &mut self,
+        context: &mut Context<'_>,
+        device: &DeviceKey,
+        why: Step,
+    ) -> Result<(), StorageError> {
+        if self.mailing.mailbox(device).hindered.replace(why) != Some(why) {
             self.explain(context, device, why)?;
         }
-        Ok(false)
+        Ok(())
     }
 
     fn ask_for_bundle(&mut self, device: DeviceKey) {
@@ -354,11 +363,17 @@ impl<A: OlmAccount> Talking<A> {
             let why = if full { Step::MailboxFull } else { Step::NotStored };
             return self.not_posted(context, &device, why).map(|_| ());
         }
+        let me = context.identity.node().public();
+        if placement.is_some_and(|placement| others(placement, &me) == 0) {
+            // Nobody has it who does not go when we go. It waits where it is, or there would be a copy for each try.
+            self.offer_again(context, &device, letter);
+            return self.hindered_by(context, &device, Step::NotStored);
+        }
         self.mailing.mailbox(&device).hindered = None;
         let holders_said = u32::try_from(holders).unwrap_or(u32::MAX);
         let mailed = Mailed { at: context.now.seconds(), holders: holders_said };
         let messages = self.outbox.posted(context.store, &device, &letter.rows, mailed)?;
-        let enough = placement.is_some_and(is_enough);
+        let enough = placement.is_some_and(|placement| is_enough(placement, &me));
         for message in &messages {
             trace::note_with(
                 context.store,
@@ -371,24 +386,31 @@ impl<A: OlmAccount> Talking<A> {
                 self.is_stored(context, message)?;
             }
         }
-        let random = context.rng.next_u32();
         let more = self.outbox.has_unposted(&device);
-        let mailbox = self.mailing.mailbox(&device);
         if !enough && !messages.is_empty() {
-            mailbox.short.push(letter);
-            if mailbox.again.is_none() {
-                mailbox.again = Some(mailbox.later(context.now.tick, random));
-            }
+            self.offer_again(context, &device, letter);
+            let mailbox = self.mailing.mailbox(&device);
             if more && mailbox.due.is_none() {
                 mailbox.due = mailbox.again;
             }
         } else if enough {
+            let mailbox = self.mailing.mailbox(&device);
             mailbox.wait = FIRST_RETRY;
             if more {
                 mailbox.due = Some(context.now.tick);
             }
         }
         Ok(())
+    }
+
+    /// What too few keep is placed again, as it is.
+    fn offer_again(&mut self, context: &mut Context<'_>, device: &DeviceKey, letter: Letter) {
+        let random = context.rng.next_u32();
+        let mailbox = self.mailing.mailbox(device);
+        mailbox.short.push(letter);
+        if mailbox.again.is_none() {
+            mailbox.again = Some(mailbox.later(context.now.tick, random));
+        }
     }
 
     fn is_stored(&mut self, context: &mut Context<'_>, message: &MessageId) -> Result<(), StorageError> {
@@ -407,10 +429,15 @@ impl<A: OlmAccount> Talking<A> {
     }
 }
 
-/// Whether so many holders are what is called stored.
-pub(crate) fn is_enough(placement: &Placement) -> bool {
+/// Whether so many holders are what is called stored: most of those who should be, and not we alone.
+pub(crate) fn is_enough(placement: &Placement, me: &NodeKey) -> bool {
     let (holders, wanted) = (placement.holders.len(), placement.wanted);
-    holders > 0 && holders.saturating_mul(100) >= wanted.saturating_mul(ENOUGH_PERCENT)
+    others(placement, me) > 0 && holders.saturating_mul(100) >= wanted.saturating_mul(ENOUGH_PERCENT)
+}
+
+/// How many keep it besides us.
+pub(crate) fn others(placement: &Placement, me: &NodeKey) -> usize {
+    placement.holders.iter().filter(|holder| *holder != me).count()
 }
 
 /// Seals a batch for the device of a bundle and signs it with the leave to deposit it.

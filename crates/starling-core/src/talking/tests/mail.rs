@@ -168,6 +168,23 @@ fn stored_is_said_only_of_what_enough_peers_keep() {
     assert_eq!(net.mail[BOB].len(), 1, "the same envelope, offered again");
 }
 
+/// Where nobody else is, whoever writes keeps it themselves: that is not stored, for it goes when they go.
+#[test]
+fn what_its_writer_alone_keeps_is_not_stored() {
+    let mut net = written(13, 0);
+    net.alone = true;
+    let id = net.say(ADA, "ada 0");
+    net.run(Span::from_secs(600));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Queued);
+    let steps_now = steps(&net, &id);
+    let count = |of: Step| steps_now.iter().filter(|(step, _)| *step == of).count();
+    assert_eq!((count(Step::Stored), count(Step::NotStored)), (0, 1), "{steps_now:?}");
+    net.alone = false;
+    net.run(Span::from_secs(1200));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Stored);
+    assert_eq!(net.mail[BOB].len(), 1, "one envelope");
+}
+
 #[test]
 fn every_letter_that_too_few_keep_is_offered_again() {
     let mut net = written(12, 0);

@@ -87,6 +87,8 @@ pub(super) struct Net {
     pub(super) lost_deliveries: usize,
     /// What lies at each side's mailbox.
     pub(super) mail: [Vec<Record>; 2],
+    /// Whether nobody but the writer keeps mail.
+    pub(super) alone: bool,
     /// How many peers keep a deposit, and of how many that should.
     pub(super) holders: (usize, usize),
 }
@@ -122,6 +124,7 @@ impl Net {
             lost_deliveries: 0,
             mail: [Vec::new(), Vec::new()],
             holders: (40, 40),
+            alone: false,
         };
         let keys = reserve_keys(&mut net.sides[BOB].store, &mut net.rng);
         net.sides[ADA].keys = keys;
@@ -381,16 +384,19 @@ impl Net {
             }
             Wish::Store { tag: Tag::Talk(question), record } => {
                 let (holders, wanted) = self.holders;
+                let others = (0..holders).map(|n| NodeKey::new([n as u8; 32])).collect();
+                let us = self.sides[side].identity.node().public();
+                let (holders, wanted) = if self.alone { (vec![us], 1) } else { (others, wanted) };
                 let placement = Placement {
                     id: record.id(),
-                    holders: (0..holders).map(|n| NodeKey::new([n as u8; 32])).collect(),
+                    holders,
                     wanted,
                     refused: Vec::new(),
                     caps_relaxed: false,
                     requests: 1,
                 };
                 let kept = &mut self.mail[1 - side];
-                if holders > 0 && !kept.contains(&record) {
+                if !placement.holders.is_empty() && !kept.contains(&record) {
                     kept.push(record);
                 }
                 self.queue.push_back(Travel::Stored { to: side, question, placement });

@@ -57,7 +57,11 @@ fn summary(reply: &SearchReply) -> String {
     };
     let more =
         if reply.truncated { format!(", at least {} more left out", reply.left_out) } else { String::new() };
-    format!("{people}{more}; {} holders answered in {} ms", reply.asked_holders, reply.took_ms)
+    let holders = match reply.asked_holders {
+        1 => "1 holder".to_owned(),
+        many => format!("{many} holders"),
+    };
+    format!("{people}{more}; {holders} answered in {} ms", reply.took_ms)
 }
 
 fn describe_hit<'a>(hit: &'a SearchHit, page: &mut Page<'a>) {
@@ -124,5 +128,8 @@ mod tests {
     #[test]
     fn nobody_is_said() {
         insta::assert_snapshot!(text(vec![], 0), @"nobody found; 20 holders answered in 31 ms");
+        let one =
+            SearchReply { results: Vec::new(), truncated: false, left_out: 0, asked_holders: 1, took_ms: 5 };
+        assert_eq!(summary(&one), "nobody found; 1 holder answered in 5 ms");
     }
 }

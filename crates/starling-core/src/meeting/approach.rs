@@ -34,6 +34,9 @@ const LONGEST_RETRY: Span = Span::from_hours(1);
 const REPEAT: Span = Span::from_days(7);
 /// How long a device that has its request is left alone: less than the shortest rest.
 const LEFT_ALONE: Span = Span::from_days(5);
+/// The first rest where there are fewer holders than records have where there is no want of them: the network is cut
+/// in two, or is growing, and they are not where everybody looks. Doubles up to [`REPEAT`].
+const FIRST_REST: Span = Span::from_secs(60);
 /// How long a request is repeated.
 pub(super) const PATIENCE: Span = Span::from_days(30);
 /// Approaches that read, work and deposit at once; more wait.
@@ -45,10 +48,25 @@ struct Approach {
     began: Tick,
     due: Tick,
     retry: Span,
+    /// The next rest where holders are few.
+    rest: Span,
     /// Devices being asked in this round; `None` between rounds.
     round: Option<BTreeMap<DeviceKey, Ask>>,
     /// Until when each device that has its request is left alone.
     placed: BTreeMap<DeviceKey, Tick>,
+    /// Whether holders were few in this round.
+    few: bool,
+}
+
+/// What became of a request to one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It lies nowhere, or with too few of those who should keep it.
+    No,
+    /// With most of those there are, who are few.
+    ByFew,
+    /// With most of as many as records have.
+    Yes,
 }
 
 /// How far one device is.
@@ -79,7 +97,8 @@ impl Approaches {
     /// Asks, or asks anew.
     pub(super) fn begin(&mut self, account: AccountKey, at: Tick) {
         let (round, placed) = (None, BTreeMap::new());
-        let approach = Approach { began: at, due: at, retry: FIRST_RETRY, round, placed };
+        let approach =
+            Approach { began: at, due: at, retry: FIRST_RETRY, rest: FIRST_REST, round, placed, few: false };
         self.running.insert(account, approach);
     }
 
@@ -156,7 +175,7 @@ impl Approaches {
         let approach = self.running.get_mut(&account)?;
         let ask = approach.ask(&device)?;
         let Some(bundle) = newest_bundle(&device, records) else {
-            approach.ended(&device, false, context);
+            approach.ended(&device, Kept::No, context);
             return None;
         };
         *ask = Ask::Placing;
@@ -195,10 +214,10 @@ impl Approaches {
         context: &mut Context<'_>,
         account: &AccountKey,
         device: &DeviceKey,
-        placed: bool,
+        kept: Kept,
     ) {
         if let Some(approach) = self.running.get_mut(account) {
-            approach.ended(device, placed, context);
+            approach.ended(device, kept, context);
         }
     }
 }
@@ -208,13 +227,18 @@ impl Approach {
         self.round.as_mut()?.get_mut(device)
     }
 
-    fn ended(&mut self, device: &DeviceKey, placed: bool, context: &mut Context<'_>) {
+    fn ended(&mut self, device: &DeviceKey, kept: Kept, context: &mut Context<'_>) {
         let now = context.now.tick;
         if let Some(ask) = self.ask(device) {
             *ask = Ask::Ended;
         }
-        if placed {
-            self.placed.insert(*device, now.after(LEFT_ALONE));
+        match kept {
+            Kept::No => {}
+            Kept::ByFew => {
+                self.few = true;
+                self.placed.insert(*device, now.after(self.rest.halved()));
+            }
+            Kept::Yes => drop(self.placed.insert(*device, now.after(LEFT_ALONE))),
         }
         self.close_round(now, context.rng);
     }
@@ -231,7 +255,15 @@ impl Approach {
     }
 
     fn rest(&mut self, all_have: bool, now: Tick, rng: &mut dyn CryptoRng) {
-        let wait = if all_have { REPEAT } else { self.retry };
+        let few = core::mem::take(&mut self.few);
+        let wait = match (all_have, few) {
+            (true, false) => REPEAT,
+            (true, true) => self.rest,
+            (false, _) => self.retry,
+        };
+        if all_have && few {
+            self.rest = self.rest.times(2).min(REPEAT);
+        }
         self.retry = if all_have { FIRST_RETRY } else { self.retry.times(2).min(LONGEST_RETRY) };
         self.due = now.after(wait.jittered(rng.next_u32()));
         self.round = None;

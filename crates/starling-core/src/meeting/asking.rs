@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use starling_crypto::session::OlmAccount;
 use starling_proto::identity::Bundle;
 use starling_proto::ids::{AccountKey, DeviceKey};
+use starling_proto::limits;
 use starling_proto::record::Record;
 use starling_proto::time::Tick;
 
-use super::approach::{self, Letter, PATIENCE};
+use super::approach::{self, Kept, Letter, PATIENCE};
 use super::errands::Errand;
 use super::{Context, Event, Meeting, Outcome, Output, keys, lists};
 use crate::storage::{ContactState, StorageError};
@@ -87,7 +88,7 @@ impl<A: OlmAccount> Meeting<A> {
             (Outcome::Stamped(stamp), Some(request)) => {
                 self.deposit((account, device), request.with_stamp(*stamp));
             }
-            _ => self.approaches.ended(context, &account, &device, false),
+            _ => self.approaches.ended(context, &account, &device, Kept::No),
         }
     }
 
@@ -121,7 +122,7 @@ impl<A: OlmAccount> Meeting<A> {
             Ok(record) if plan.invite.is_some() => self.deposit(whom, record),
             Ok(record) => self.approaches.work(&mut self.errands, whom, record),
             // The bundle's key is none: there may be another one later.
-            Err(_) => self.approaches.ended(context, &account, &bundle.device, false),
+            Err(_) => self.approaches.ended(context, &account, &bundle.device, Kept::No),
         }
         self.contacts.put(context.store, contact)
     }
@@ -134,14 +135,19 @@ impl<A: OlmAccount> Meeting<A> {
         outcome: &Outcome,
     ) {
         let me = context.me.identity.node().public();
-        let (holders, enough) = match outcome {
+        let (holders, kept) = match outcome {
             Outcome::Stored(placement) if others(placement, &me) > 0 => {
-                (placement.holders.len(), is_enough(placement, &me))
+                let kept = match is_enough(placement, &me) {
+                    false => Kept::No,
+                    true if placement.wanted < limits::K => Kept::ByFew,
+                    true => Kept::Yes,
+                };
+                (placement.holders.len(), kept)
             }
-            _ => (0, false),
+            _ => (0, Kept::No),
         };
         // The few that keep it may go, and the many may have refused it for what has changed by the next time.
-        self.approaches.ended(context, &account, &device, enough);
+        self.approaches.ended(context, &account, &device, kept);
         if holders > 0 {
             self.errands.say(Output::Event(Event::Sent { account, holders }));
         }

@@ -14,7 +14,15 @@ fn device(n: u8) -> DeviceKey {
 
 fn approach() -> Approach {
     let (round, placed) = (Some(BTreeMap::new()), BTreeMap::new());
-    Approach { began: Tick::ZERO, due: Tick::ZERO, retry: FIRST_RETRY, round, placed }
+    Approach {
+        began: Tick::ZERO,
+        due: Tick::ZERO,
+        retry: FIRST_RETRY,
+        rest: FIRST_REST,
+        round,
+        placed,
+        few: false,
+    }
 }
 
 /// Ends a round in which each of `asked` got its request or not; gives the wait.
@@ -35,6 +43,20 @@ fn round(approach: &mut Approach, now: Tick, asked: &[(u8, bool)]) -> Span {
 fn a_request_that_lies_everywhere_rests_for_a_week() {
     let wait = round(&mut approach(), Tick::ZERO, &[(1, true), (2, true)]);
     assert!(wait > LEFT_ALONE && wait < limits::MAIL_LIFE, "{wait:?}");
+}
+
+#[test]
+fn where_holders_are_few_rests_grow_to_a_week() {
+    let mut approach = approach();
+    let (mut now, mut rests) = (Tick::ZERO, 0);
+    while now < Tick::ZERO.after(PATIENCE) {
+        approach.few = true;
+        let wait = round(&mut approach, now, &[(1, true)]);
+        assert!(wait <= REPEAT.times(2));
+        now = now.after(wait);
+        rests += 1;
+    }
+    assert!((14..20).contains(&rests), "{rests}");
 }
 
 #[test]

@@ -35,6 +35,8 @@ async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again()
     let node = lost.ready().node;
     lost.kill().await;
     std::fs::remove_dir_all(lost.home()).unwrap();
+    let request = SendRequest { who: account.to_string(), text: "while nobody was there".to_owned() };
+    ada.client().send(&request, &RequestId::generate().unwrap()).await.unwrap();
 
     let mut bob = Peer::restore(stage.path(), "bob", "Bob", &phrase).await;
     bob.start(&entered).await;
@@ -51,11 +53,20 @@ async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again()
             break;
         }
     }
+    // What Ada wrote to the lost device meanwhile goes to the one that replaces it.
+    until("what was written meanwhile", async || {
+        bob.history(ada.account()).await.iter().any(|message| message.text == request.text)
+    })
+    .await;
     said(&ada, &bob, "to the new device").await;
     said(&bob, &ada, "from the new device").await;
     let mut texts: Vec<String> = ada.history(account).await.into_iter().map(|message| message.text).collect();
     texts.retain(|text| text != "more");
-    assert_eq!(texts, ["before", "to the new device", "from the new device"], "one conversation");
+    assert_eq!(
+        texts,
+        ["before", "while nobody was there", "to the new device", "from the new device"],
+        "one conversation"
+    );
 }
 
 async fn next(events: &mut Events) -> EventBody {

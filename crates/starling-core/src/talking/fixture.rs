@@ -13,6 +13,17 @@ use crate::profile::Profile;
 /// 2026-01-01.
 pub(super) const START: UnixMillis = UnixMillis::new(1_767_225_600_000);
 
+/// The account of the same seed, brought back on another device an hour later.
+pub(super) fn restored(seed: u64) -> Identity {
+    let profile = Profile::new(Name::new("Ada").unwrap());
+    let later = Now { wall: UnixMillis::new(START.get() + 3_600_000), ..Now::default() };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let made = Now { wall: START, ..Now::default() };
+    let lost = Identity::create::<Vodozemac>(&mut MemoryStore::default(), &profile, made, &mut rng);
+    let phrase = lost.unwrap().1;
+    Identity::restore::<Vodozemac>(&mut MemoryStore::default(), &phrase, &profile, later, &mut rng).unwrap()
+}
+
 /// A new account in `store`.
 pub(super) fn identity(store: &mut MemoryStore, seed: u64) -> Identity {
     let now = Now { wall: START, ..Now::default() };

@@ -21,7 +21,7 @@ use super::presence::KEEP_ALIVE;
 use super::trace::{self, Step};
 use super::{Context, Notice, Talking, history};
 use crate::io::Way;
-use crate::storage::{MessageRow, MessageState, StorageError};
+use crate::storage::{MessageRow, MessageState, OutboxRow, StorageError};
 use crate::wish::Wish;
 
 /// How long a batch may take: 24 KiB over a bad link, and a commit on a slow disk.
@@ -317,7 +317,33 @@ impl<A: OlmAccount> Talking<A> {
         self.asked.remove(device);
         self.presence.gone(device, context.now.tick);
         for row in self.outbox.take_ended(context.store, |row| row.device == *device)? {
+            self.pass_down(context, &row)?;
             self.given_up(context, row.message, row.device, Step::Dropped)?;
+        }
+        Ok(())
+    }
+
+    /// A text that nobody has yet goes to the devices that its recipient has now: somebody has lost theirs, and begun
+    /// anew.
+    fn pass_down(&mut self, context: &mut Context<'_>, row: &OutboxRow) -> Result<(), StorageError> {
+        let Ok(content) = Content::decode(&row.content) else { return Ok(()) };
+        let person = self.circle.person(&row.account);
+        let accepted = person.is_some_and(|person| person.standing == Standing::Accepted);
+        let status = context.store.message_status(&row.message)?;
+        let open = status.filter(|status| status.mine && status.state < MessageState::Delivered);
+        let is_text = matches!(content.kind, ContentKind::Text(_));
+        let Some(status) = open.filter(|_| accepted && is_text && !self.outbox.waits_for(&row.message))
+        else {
+            return Ok(());
+        };
+        let heirs = self.devices_of(&row.account);
+        if !heirs.is_empty() && status.state > MessageState::Queued {
+            // What is kept for a device that is gone is kept for nobody.
+            self.advance(context, row.message, row.account, MessageState::Queued)?;
+        }
+        for heir in heirs {
+            self.add(context, (row.account, heir), &content)?;
+            trace::note(context.store, context.now, row.message, Step::Queued, Some(heir))?;
         }
         Ok(())
     }

@@ -2,9 +2,13 @@
 
 use starling_proto::time::Span;
 
-use super::net::{ADA, BOB, Net};
+use std::collections::BTreeMap;
+
+use super::net::{ADA, BOB, Net, seed_of};
 use super::{shown, texts};
-use crate::storage::{MessageState, OutboxStore as _};
+use crate::storage::{MessageState, OutboxRow, OutboxStore as _};
+use crate::talking::acquaintance::{Acquaintance, Standing};
+use crate::talking::fixture::restored;
 use crate::talking::trace::{self, Step};
 
 /// Bob is away, and Ada has written to him.
@@ -183,6 +187,27 @@ fn what_its_writer_alone_keeps_is_not_stored() {
     net.run(Span::from_secs(1200));
     assert_eq!(shown(&net, ADA)[0].1, MessageState::Stored);
     assert_eq!(net.mail[BOB].len(), 1, "one envelope");
+}
+
+/// Bob has lost his device, and everything that waited for it, and comes back on another.
+#[test]
+fn what_waited_for_a_lost_device_waits_for_the_one_that_replaces_it() {
+    let mut net = written(14, 3);
+    net.run(Span::from_secs(60));
+    assert!(shown(&net, ADA).iter().all(|(_, state)| *state == MessageState::Stored));
+    let before = net.sides[ADA].store.outbox().unwrap();
+    let found = restored(seed_of(BOB));
+    assert_eq!(found.account(), net.account(BOB));
+    let (list, reach) = (found.list().clone(), BTreeMap::new());
+    let person = Acquaintance { standing: Standing::Accepted, list, reach };
+    net.with(ADA, |talking, context| talking.set_person(context, person));
+    let after = net.sides[ADA].store.outbox().unwrap();
+    assert!(after.iter().all(|row| row.device == found.device() && row.mailed.is_none()));
+    let ids = |rows: &[OutboxRow]| rows.iter().map(|row| row.message).collect::<Vec<_>>();
+    assert_eq!(ids(&after), ids(&before), "all of it, in order");
+    assert!(shown(&net, ADA).iter().all(|(_, state)| *state == MessageState::Queued), "nobody keeps it");
+    let steps = steps(&net, &after[0].message);
+    assert_eq!(steps.last().map(|(step, _)| *step), Some(Step::Dropped), "{steps:?}");
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub(super) struct Net {
     pub(super) holders: (usize, usize),
 }
 
-fn seed_of(side: usize) -> u64 {
+pub(super) fn seed_of(side: usize) -> u64 {
     side as u64 + 1
 }
 

@@ -49,6 +49,7 @@ enum EndsWith {
 struct Waiting {
     row: OutboxRow,
     ends: EndsWith,
+    is_text: bool,
     /// Whether the device has it on its disk, by its answer on the link that stands.
     on_disk: Option<Tick>,
     /// Whether it is being placed at the device's mailbox.
@@ -188,20 +189,24 @@ impl Outbox {
         self.of_device(device).map(|waiting| waiting.row.message)
     }
 
-    /// The next rows for a device: at most `most`, and as many as fit one frame. Numbers and contents. Confirmations first,
-    /// then in order: behind thousands of texts they would come to more than are kept, and be lost.
+    /// The next rows for a device: at most `most`, and as many as fit one frame. Numbers and contents. Confirmations first:
+    /// behind thousands of texts they would come to more than are kept, and be lost. Then what decides whether texts are
+    /// taken at all, hand-overs and refusals; then texts, in order.
     #[must_use]
     pub fn batch(&self, device: &DeviceKey, most: usize) -> Vec<(u64, Vec<u8>)> {
         let unsent = || self.of_device(device).filter(|waiting| waiting.on_disk.is_none());
         let confirmations = unsent().filter(|waiting| waiting.ends == EndsWith::Delivery);
-        let others = unsent().filter(|waiting| waiting.ends == EndsWith::Receipt);
-        fitting(confirmations.chain(others), most, FrameKind::Deliver.cap())
+        let others = unsent().filter(|waiting| waiting.ends == EndsWith::Receipt && !waiting.is_text);
+        let texts = unsent().filter(|waiting| waiting.is_text);
+        fitting(confirmations.chain(others).chain(texts), most, FrameKind::Deliver.cap())
     }
 
-    /// The next rows for a device's mailbox, in order: as many as fit one envelope. Numbers and contents.
+    /// The next rows for a device's mailbox, texts last and in order: as many as fit one envelope. Numbers and contents.
     #[must_use]
     pub fn letter(&self, device: &DeviceKey) -> Vec<(u64, Vec<u8>)> {
-        let unposted = self.of_device(device).filter(|waiting| waiting.to_post());
+        let unposted = || self.of_device(device).filter(|waiting| waiting.to_post());
+        let others = unposted().filter(|waiting| !waiting.is_text);
+        let unposted = others.chain(unposted().filter(|waiting| waiting.is_text));
         fitting(unposted, limits::DELIVER_BATCH, Buckets::ENVELOPE.longest())
     }
 
@@ -414,7 +419,9 @@ impl Outbox {
         let kind = Content::decode(&row.content).map(|content| content.kind);
         let ends = kind.as_ref().map_or(EndsWith::Receipt, ends_with);
         self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt));
-        self.rows.insert((row.device, row.number), Waiting { row, ends, on_disk: None, posting: false });
+        let is_text = matches!(kind, Ok(ContentKind::Text(_)));
+        let waiting = Waiting { row, ends, is_text, on_disk: None, posting: false };
+        self.rows.insert((waiting.row.device, waiting.row.number), waiting);
     }
 
     fn remove(
@@ -495,6 +502,16 @@ mod tests {
 
     fn numbers(outbox: &Outbox) -> Vec<u64> {
         outbox.batch(&PHONE, 64).into_iter().map(|(number, _)| number).collect()
+    }
+
+    /// A text that a device gets before the hand-over by which it takes texts at all is passed over.
+    #[test]
+    fn what_decides_whether_texts_are_taken_leaves_before_them() {
+        let decline = Content { kind: ContentKind::Decline, ..text(2, 1) };
+        let (outbox, _) = filled(&[text(1, 9), decline, text(3, 9), receipt(4)]);
+        assert_eq!(numbers(&outbox), [3, 1, 0, 2]);
+        let posted: Vec<u64> = outbox.letter(&PHONE).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(posted, [1, 3, 0, 2], "and so they do by mail");
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn where_mail_can_be_left_is_used_as_soon_as_it_is_known() {
     let id = net.say(ADA, "ada 0");
     net.run(Span::from_hours(3));
     assert_eq!(steps(&net, &id).iter().filter(|(step, _)| *step == Step::NoMailbox).count(), 1);
-    net.meet(ADA, crate::talking::acquaintance::Standing::Accepted);
+    net.meet(ADA, Standing::Accepted);
     net.run(Span::from_secs(20));
     assert_eq!(shown(&net, ADA)[0].1, MessageState::Stored, "not only when the next try is due");
 }

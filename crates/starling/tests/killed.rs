@@ -20,7 +20,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use peers::{PATIENCE, Peer, befriend, pace, until};
 use rand::rngs::StdRng;
@@ -36,9 +35,6 @@ use tokio::time::{Instant, timeout};
 const TEXTS: usize = 1_000;
 /// How often a peer is killed.
 const KILLS: usize = 10;
-/// What a device has on its disk and does not confirm, its receipt being lost, is sent again when one to two minutes are
-/// over: longer than anything else waits.
-const CONFIRMED: Duration = Duration::from_secs(240);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cra_01_whoever_is_killed_again_and_again_loses_nothing_and_shows_nothing_twice() {
@@ -147,7 +143,7 @@ impl Scene {
                 }
             }
         };
-        timeout(CONFIRMED, waiting).await.expect("an empty outbox in time");
+        timeout(PATIENCE, waiting).await.expect("an empty outbox in time");
     }
 }
 

@@ -134,10 +134,12 @@ impl<A: OlmAccount> Core<A> {
         let overlay = Overlay::new(config.overlay, node, config.holder(node), now, store)?;
         // Nobody has confirmed the clock yet, so nothing is given up for its age while this is built.
         let clock_confirmed = false;
-        let talking =
+        let mut talking =
             Talking::load(&mut talking::Context { now, clock_confirmed, rng, store, identity: &identity })?;
         let me = myself(&config, &identity, &profile, &talking);
         let meeting = Meeting::load(&mut meeting::Context { now, clock_confirmed, rng, store, me })?;
+        // Before the first input, which may be a text to one of them.
+        talking.know(meeting.acquaintances(), now.tick);
         // What is due is begun by the first timer, which is due at once: a core is also built while the disk is full, and
         // must not write then.
         let mut core = Self {

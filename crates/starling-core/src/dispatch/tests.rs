@@ -3,14 +3,20 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
 use starling_crypto::session::Vodozemac;
+use starling_proto::content::MessageText;
 use starling_proto::identity::Name;
 use starling_proto::time::UnixMillis;
 
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::io::{Command, ErrorCode};
+use crate::io::{Command, CommandOutput, ErrorCode};
+
+use crate::meeting::Contact;
 use crate::memory::MemoryStore;
+use crate::storage::ContactStore as _;
+use crate::view::ContactState;
 
 fn now(ms: u64) -> Now {
     Now { tick: Tick::from_ms(ms), wall: UnixMillis::new(1_800_000_000_000 + ms) }
@@ -83,4 +89,33 @@ fn dsk_01_with_a_full_disk_nothing_is_written_and_the_user_is_told() {
     core.set_disk_full(false);
     core.handle(now(10), &mut rng, &mut store, Input::Timer).unwrap();
     assert!(!stamp_jobs(&mut core).is_empty(), "it goes on where it was");
+}
+
+/// A script that starts its peer writes as soon as the peer answers, before its core has done anything.
+#[test]
+fn the_first_input_may_be_a_text_to_a_contact() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut store_of = |name: &str| {
+        let mut store = MemoryStore::default();
+        let profile = Profile::new(Name::new(name).unwrap());
+        Identity::create::<Vodozemac>(&mut store, &profile, now(0), &mut rng).unwrap();
+        store
+    };
+    let (mut store, bob) = (store_of("Ada"), Identity::load(&store_of("Bob")).unwrap());
+    let mut contact = Contact::new(bob.account(), ContactState::Accepted, now(0).seconds());
+    contact.list = Some(bob.list().clone());
+    store.write_contact(&contact.to_row()).unwrap();
+
+    let config = Config::of(&"test".parse().unwrap());
+    let mut core = Core::<Vodozemac>::load(config, now(0), &mut rng, &mut store).unwrap();
+    let (who, text) = (bob.account().to_string(), MessageText::new("back again").unwrap());
+    let command = Command::Send { who, text, request: None };
+    let input = Input::Command { id: CommandId(1), command };
+    core.handle(now(0), &mut rng, &mut store, input).unwrap();
+    let mut outputs = core::iter::from_fn(|| core.poll_output());
+    let answer = outputs.find_map(|output| match output {
+        Output::Result { result, .. } => Some(result),
+        _ => None,
+    });
+    assert!(matches!(answer, Some(Ok(CommandOutput::Sent(_)))), "{answer:?}");
 }

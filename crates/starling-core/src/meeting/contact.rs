@@ -116,7 +116,7 @@ impl Default for KnownDevice {
 
 impl Contact {
     /// A contact of whom nothing is known.
-    pub(super) const fn new(account: AccountKey, state: ContactState, added: UnixSeconds) -> Self {
+    pub(crate) const fn new(account: AccountKey, state: ContactState, added: UnixSeconds) -> Self {
         Self {
             account,
             state,
@@ -182,7 +182,7 @@ impl Contact {
     }
 
     /// The row to be stored.
-    pub(super) fn to_row(&self) -> ContactRow {
+    pub(crate) fn to_row(&self) -> ContactRow {
         let body = wire::ContactBody {
             note: self.note.clone(),
             device_list: self.list.as_ref().map_or_else(Vec::new, |list| list.list().encode()),

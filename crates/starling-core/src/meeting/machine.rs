@@ -17,8 +17,9 @@ use super::inbox::Inbox;
 use super::keys::InboxSecrets;
 use super::refresh::Refresh;
 use super::telling::Retelling;
-use super::{Contacts, Context, Outcome, Output, lists};
+use super::{Contact, Contacts, Context, Outcome, Output, lists};
 use crate::storage::{ContactState, StorageError};
+use crate::talking::acquaintance::Acquaintance;
 
 /// How often keys and invites are looked through for what has come to its end.
 const UPKEEP: Span = Span::from_hours(1);
@@ -60,9 +61,6 @@ impl<A: OlmAccount> Meeting<A> {
         };
         let now = context.now.tick;
         for contact in meeting.contacts.iter() {
-            if let Some(person) = contact.acquaintance() {
-                meeting.errands.say(Output::Acquaint(person));
-            }
             match contact.state {
                 ContactState::Accepted => meeting.refresh.soon(contact.account, now, context.rng),
                 ContactState::Requested => {}
@@ -75,6 +73,11 @@ impl<A: OlmAccount> Meeting<A> {
         meeting.set_mailboxes(context.now);
         meeting.publish(context);
         Ok(meeting)
+    }
+
+    /// Those that are talked with. [`Output::Acquaint`] says what changes about them.
+    pub fn acquaintances(&self) -> impl Iterator<Item = Acquaintance> {
+        self.contacts.iter().filter_map(Contact::acquaintance)
     }
 
     /// Everybody we know.

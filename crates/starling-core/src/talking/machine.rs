@@ -74,7 +74,7 @@ pub struct Talking<A: OlmAccount> {
 }
 
 impl<A: OlmAccount> Talking<A> {
-    /// Builds the machine from what it wrote before. [`Self::set_person`] follows for each contact.
+    /// Builds the machine from what it wrote before. [`Self::know`] follows, before anything else.
     ///
     /// # Errors
     /// [`StorageError`] from beneath, or [`StorageError::Corrupt`].
@@ -101,6 +101,13 @@ impl<A: OlmAccount> Talking<A> {
         };
         talking.mail_all(context);
         Ok(talking)
+    }
+
+    /// Those that were talked with before. Nothing is written and nothing begun: the timer is due at once.
+    pub fn know(&mut self, people: impl Iterator<Item = Acquaintance>, now: Tick) {
+        people.for_each(|person| self.circle.set(person));
+        let devices: Vec<DeviceKey> = self.circle.devices().map(|(_, device)| device.key()).collect();
+        self.links.keep(&devices, now);
     }
 
     /// The next thing to be done by others; ask until there is none.

@@ -104,7 +104,8 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// Writes a row. `Ok(false)`: there is no room for one of its kind; nothing was written.
+    /// Writes a row, or adds to one: receipts that wait leave together. `Ok(false)`: there is no room for one of its kind;
+    /// nothing was written.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
@@ -115,6 +116,9 @@ impl Outbox {
         (account, device): (AccountKey, DeviceKey),
         content: &Content,
     ) -> Result<bool, StorageError> {
+        if self.join(store, &device, content)? {
+            return Ok(true);
+        }
         if !self.has_room(&device, &content.kind) {
             return Ok(false);
         }
@@ -131,6 +135,37 @@ impl Outbox {
         self.next = self.next.saturating_add(1);
         store.write_outbox(&row)?;
         self.insert(row);
+        Ok(true)
+    }
+
+    /// Adds a receipt to the newest that has not left. Whoever has just answered a proof may not speak yet, and takes
+    /// hundreds of texts one by one meanwhile: a row for the receipt of each would be more than are kept.
+    fn join(
+        &mut self,
+        store: &mut dyn TalkStore,
+        device: &DeviceKey,
+        content: &Content,
+    ) -> Result<bool, StorageError> {
+        let ContentKind::Receipt { delivered, read } = &content.kind else { return Ok(false) };
+        let under_way = self.flights.get(device).map_or(&[][..], |flight| &flight.numbers);
+        let waits = |waiting: &&mut Waiting| {
+            waiting.ends == EndsWith::Delivery && !waiting.posting && !under_way.contains(&waiting.row.number)
+        };
+        let newest = self.rows.range_mut((*device, 0)..=(*device, u64::MAX)).map(|(_, waiting)| waiting);
+        let Some(waiting) = newest.rev().find(waits) else { return Ok(false) };
+        let Ok(mut joined) = Content::decode(&waiting.row.content) else { return Ok(false) };
+        let ContentKind::Receipt { delivered: all_delivered, read: all_read } = &mut joined.kind else {
+            return Ok(false);
+        };
+        for (all, more) in [(&mut *all_delivered, delivered), (&mut *all_read, read)] {
+            let new: Vec<MessageId> = more.iter().filter(|id| !all.contains(id)).copied().collect();
+            all.extend(new);
+        }
+        if all_delivered.len() > limits::MESSAGE_IDS || all_read.len() > limits::MESSAGE_IDS {
+            return Ok(false);
+        }
+        waiting.row.content = joined.encode();
+        store.write_outbox(&waiting.row)?;
         Ok(true)
     }
 
@@ -582,10 +617,35 @@ mod tests {
     }
 
     #[test]
+    fn receipts_that_wait_leave_together() {
+        let (mut outbox, mut store) = filled(&(1..=200).map(receipt).collect::<Vec<_>>());
+        assert!(outbox.add(&mut store, Now::default(), (ADA, PHONE), &receipt(1)).unwrap());
+        let confirms = |content: &[u8]| match Content::decode(content).unwrap().kind {
+            ContentKind::Receipt { delivered, .. } => delivered,
+            other => panic!("{other:?}"),
+        };
+        let [(first, content)] = &outbox.batch(&PHONE, 64)[..] else { panic!("one row") };
+        assert_eq!(confirms(content), (1..=200).map(|n| MessageId::new([n; 16])).collect::<Vec<_>>());
+        assert_eq!(store.outbox().unwrap()[0].content, *content, "as it is on disk");
+
+        outbox.departed(PHONE, 7, vec![*first], Tick::ZERO);
+        assert!(outbox.add(&mut store, Now::default(), (ADA, PHONE), &receipt(201)).unwrap());
+        outbox.landed(&mut store, &PHONE, (7, 1), Tick::ZERO).unwrap();
+        let [(_, content)] = &outbox.batch(&PHONE, 64)[..] else { panic!("one row") };
+        assert_eq!(confirms(content), [MessageId::new([201; 16])], "what was under way was not added to");
+
+        let kind =
+            |n| ContentKind::Receipt { delivered: vec![MessageId::new([n; 16]); 256], read: Vec::new() };
+        let whole = Content { kind: kind(9), ..text(9, 1) };
+        assert!(outbox.add(&mut store, Now::default(), (ADA, PHONE), &whole).unwrap());
+        assert_eq!(outbox.batch(&PHONE, 64).len(), 2, "a receipt has its bounds");
+    }
+
+    #[test]
     fn whoever_takes_nothing_does_not_fill_it() {
         let (mut outbox, mut store) = (Outbox::default(), MemoryStore::default());
         let receipt = |n: u8| Content {
-            kind: ContentKind::Receipt { delivered: Vec::new(), read: Vec::new() },
+            kind: ContentKind::Resend { ids: Vec::new(), sequences: Vec::new() },
             ..text(n, 1)
         };
         let kept =

@@ -11,7 +11,7 @@ use core::net::SocketAddr;
 use starling_crypto::stamp::{StampPolicy, StampSubject};
 use starling_overlay::io::{CallError, ChannelBinding, InboundId, Remote};
 use starling_proto::addr::{JoinAddr, Peer};
-use starling_proto::content::MessageText;
+use starling_proto::content::{MessageText, Reaction, Text};
 use starling_proto::ids::{AccountKey, MessageId, NodeKey};
 use starling_proto::invite::Invite;
 use starling_proto::message::{Hello, Mode, Request, Response};
@@ -152,10 +152,17 @@ pub enum Command {
         /// To whom, as for [`Self::Contact`].
         who: String,
         /// What.
-        text: MessageText,
+        text: Text,
         /// A name that the asker gives to this wish, 128 random bits or so: wanted again under the same name, the
         /// message is sent once, also across restarts.
         request: Option<String>,
+    },
+    /// Say something about a text of the conversation, to whoever has it.
+    Change {
+        /// About which.
+        id: MessageId,
+        /// What.
+        change: MessageChange,
     },
     /// The messages of a conversation. Those of others count as read now.
     Messages {
@@ -181,6 +188,17 @@ pub enum Newcomer {
     Account(AccountKey),
     /// Somebody who has invited us; the invite also names ways into the network.
     Invite(Box<Invite>),
+}
+
+/// What is said about a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessageChange {
+    /// Ours reads otherwise.
+    Edit(MessageText),
+    /// Ours is to be no more, here and there.
+    Delete,
+    /// What we think of it.
+    React(Reaction),
 }
 
 /// A change of how somebody stands to us.
@@ -227,7 +245,7 @@ pub enum CommandOutput {
     SafetyNumber(view::SafetyNumber),
     /// To [`Command::Invite`].
     Invite(Box<Invite>),
-    /// To [`Command::Send`]: it is in the outbox, on disk.
+    /// To [`Command::Send`] and [`Command::Change`]: it is in the outbox, on disk.
     Sent(view::Message),
     /// To [`Command::Messages`], oldest first.
     Messages(Vec<view::Message>),
@@ -409,7 +427,9 @@ pub enum Event {
         presence: view::Presence,
     },
     /// A message has come.
-    Message(view::Message),
+    Message(Box<view::Message>),
+    /// A text reads otherwise, is no more, or somebody has said what they think of it.
+    Changed(Box<view::Message>),
     /// A message of ours has come further.
     MessageState {
         /// Which.

@@ -204,6 +204,7 @@ impl MessageStore for MemoryStore {
         };
         let wanted = |row: &&MessageRow| {
             row.conversation == *conversation
+                && row.kind.is_shown()
                 && before.is_none_or(|before| row.position < before)
                 && sought.as_ref().is_none_or(|sought| holds(row, sought))
         };
@@ -211,6 +212,25 @@ impl MessageStore for MemoryStore {
         rows.sort_by_key(|row| row.position);
         let extra = rows.len().saturating_sub(limit);
         Ok(rows.split_off(extra))
+    }
+
+    fn changes(&self, of: &MessageId) -> Result<Vec<MessageRow>, StorageError> {
+        let about = |row: &&MessageRow| row.kind.is_change() && row.about == Some(*of);
+        let mut rows: Vec<MessageRow> = self.messages.values().filter(about).cloned().collect();
+        rows.sort_by_key(|row| (row.position, row.id));
+        Ok(rows)
+    }
+
+    fn ended(&self, by: UnixSeconds, limit: usize) -> Result<Vec<MessageRow>, StorageError> {
+        let past = |row: &&MessageRow| row.ends.is_some_and(|ends| ends <= by);
+        let mut rows: Vec<MessageRow> = self.messages.values().filter(past).cloned().collect();
+        rows.sort_by_key(|row| (row.ends, row.id));
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    fn next_end(&self) -> Result<Option<UnixSeconds>, StorageError> {
+        Ok(self.messages.values().filter_map(|row| row.ends).min())
     }
 
     fn is_taken(&self, conversation: &AccountKey, position: u64) -> Result<bool, StorageError> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use starling_crypto::session::Tombstone;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, SessionId};
-use starling_proto::time::{UnixMillis, UnixSeconds};
+use starling_proto::time::{Span, UnixMillis, UnixSeconds};
 
 pub use starling_overlay::storage::{OverlayStore, PeerStore, RecordStore, StorageError};
 
@@ -225,7 +225,61 @@ impl MessageState {
     }
 }
 
-/// A message of the history.
+/// What a row of the history is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    /// A text, as it reads now.
+    Text,
+    /// What a text reads from then on.
+    Edit,
+    /// That a text is to be no more.
+    Deletion,
+    /// What its author thinks of a text.
+    Reaction,
+    /// A text that its author has deleted: its place, and no word of it.
+    Deleted,
+    /// A text whose time is over: its place, and no word of it. It is not shown.
+    Ended,
+}
+
+impl MessageKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Text, Self::Edit, Self::Deletion, Self::Reaction, Self::Deleted, Self::Ended];
+
+    /// The number that is stored.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Text => 1,
+            Self::Edit => 2,
+            Self::Deletion => 3,
+            Self::Reaction => 4,
+            Self::Deleted => 5,
+            Self::Ended => 6,
+        }
+    }
+
+    /// The kind of a stored number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// Whether a page of the conversation has it.
+    #[must_use]
+    pub const fn is_shown(self) -> bool {
+        matches!(self, Self::Text | Self::Deleted)
+    }
+
+    /// Whether it says something about another message.
+    #[must_use]
+    pub const fn is_change(self) -> bool {
+        matches!(self, Self::Edit | Self::Deletion | Self::Reaction)
+    }
+}
+
+/// A message of the history, or what was said about one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
     /// The message.
@@ -238,7 +292,7 @@ pub struct MessageRow {
     pub mine: bool,
     /// Its place in the author's chain.
     pub sequence: u64,
-    /// BLAKE3 of its content: what the next of the chain names.
+    /// BLAKE3 of its content as it was sent: what the next of the chain names.
     pub hash: [u8; 32],
     /// Its place in the conversation as it is shown; unique there.
     pub position: u64,
@@ -248,7 +302,17 @@ pub struct MessageRow {
     pub received_at: UnixMillis,
     /// How far it has come.
     pub state: MessageState,
-    /// The text.
+    /// What it is.
+    pub kind: MessageKind,
+    /// The message that it answers, or of which it says something.
+    pub about: Option<MessageId>,
+    /// When its author changed the text last, by the author's clock.
+    pub edited_at: Option<UnixMillis>,
+    /// How long the text lives once it was read, or, of ours, written.
+    pub lives: Option<Span>,
+    /// When the text ends.
+    pub ends: Option<UnixSeconds>,
+    /// The text, or the reaction.
     pub text: String,
 }
 
@@ -308,8 +372,8 @@ pub trait MessageStore {
     /// [`StorageError`] from beneath.
     fn set_message_state(&mut self, id: &MessageId, state: MessageState) -> Result<(), StorageError>;
 
-    /// The last `limit` messages of a conversation before a position, oldest first; only those that hold `text` where
-    /// it is given, as [`searchable`](crate::words::searchable) says. A `text` without a word is in none.
+    /// The last `limit` messages of a conversation that are [shown](MessageKind::is_shown), before a position, oldest
+    /// first; only those that hold `text` where it is given, as [`searchable`](crate::words::searchable) says. A `text` without a word is in none.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
@@ -320,6 +384,24 @@ pub trait MessageStore {
         limit: usize,
         text: Option<&str>,
     ) -> Result<Vec<MessageRow>, StorageError>;
+
+    /// What was said about a message in whatever conversation: the [changes](MessageKind::is_change), in order.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn changes(&self, of: &MessageId) -> Result<Vec<MessageRow>, StorageError>;
+
+    /// At most `limit` of those whose text ends by then, the first first.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn ended(&self, by: UnixSeconds, limit: usize) -> Result<Vec<MessageRow>, StorageError>;
+
+    /// When the next text ends.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    fn next_end(&self) -> Result<Option<UnixSeconds>, StorageError>;
 
     /// Whether a message of the conversation has this position.
     ///

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey};
-use starling_proto::time::{UnixMillis, UnixSeconds};
+use starling_proto::time::{Span, UnixMillis, UnixSeconds};
 
 use crate::publisher::Progress;
 
@@ -155,6 +155,27 @@ pub struct Message {
     pub state: MessageState,
     /// How many peers keep it for a device of the contact, while it waits there.
     pub holders: Option<u32>,
+    /// The message that it answers.
+    pub reply_to: Option<MessageId>,
+    /// When its author changed the text last, by the author's clock.
+    pub edited_at: Option<UnixMillis>,
+    /// Whether its author has deleted it, or its time is over: nobody has the text any more.
+    pub deleted: bool,
+    /// How long it lives once it was read, or, of ours, written.
+    pub lives: Option<Span>,
+    /// When it disappears.
+    pub ends: Option<UnixSeconds>,
+    /// What people think of it, theirs first.
+    pub reactions: Vec<Reaction>,
+}
+
+/// What somebody thinks of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// Who.
+    pub from: AccountKey,
+    /// In a sign or two, as it was written: whoever shows it makes it safe.
+    pub reaction: String,
 }
 
 /// The steps of one message.

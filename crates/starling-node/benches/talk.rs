@@ -72,7 +72,7 @@ async fn main() {
                 window.acquire().await.unwrap().forget();
                 let permit = Arc::clone(&handed_in).acquire_owned().await.unwrap();
                 let (handle, who) = (handle.clone(), who.clone());
-                let text = MessageText::new(format!("{n:0>256}")).unwrap();
+                let text = MessageText::new(format!("{n:0>256}")).unwrap().into();
                 tokio::spawn(async move {
                     let sent = handle.command(Command::Send { who, text, request: None }).await;
                     assert!(matches!(sent, Ok(CommandOutput::Sent(_))), "{sent:?}");

@@ -70,7 +70,7 @@ async fn a_conversation_arrives_in_order_and_leaves_no_mark_in_the_log() {
     let who = bob.account.to_string();
     bob.stop().await;
     ada.wait_for(|event| matches!(event, Event::PeerDown(_))).await;
-    let text = MessageText::new(TEXT).unwrap();
+    let text = MessageText::new(TEXT).unwrap().into();
     ada.handle.command(Command::Send { who, text, request: None }).await.unwrap();
     ada.stop().await;
 

@@ -11,7 +11,7 @@ use crate::contact::ReadKey;
 use crate::identity::{DeviceList, Name};
 use crate::ids::{DeviceKey, LocatorKey, MessageId, OlmKey};
 use crate::record::Capability;
-use crate::time::{UnixMillis, UnixSeconds};
+use crate::time::{Span, UnixMillis, UnixSeconds};
 use crate::{DecodeError, limits, wire};
 
 /// One thing said, the same in every copy for every device.
@@ -53,8 +53,8 @@ pub struct Head {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContentKind {
-    /// A text.
-    Text(MessageText),
+    /// A part of the conversation.
+    Said(Said),
     /// These have come, and these have been read.
     Receipt {
         /// On the receiving device's disk.
@@ -77,6 +77,84 @@ pub enum ContentKind {
     },
     /// I do not want to be a contact.
     Decline,
+}
+
+/// What is part of a conversation, and has its place in its author's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// A text.
+    Text(Text),
+    /// A text of the same account reads otherwise from now on.
+    Edit {
+        /// Which.
+        of: MessageId,
+        /// How it reads.
+        text: MessageText,
+    },
+    /// A text of the same account is to be no more.
+    Delete {
+        /// Which.
+        of: MessageId,
+    },
+    /// What the author thinks of a text, in the place of what they thought before.
+    React {
+        /// To which.
+        to: MessageId,
+        /// In a sign or two.
+        reaction: Reaction,
+    },
+}
+
+/// A text, and what goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// The text.
+    pub text: MessageText,
+    /// The message that it answers.
+    pub reply_to: Option<MessageId>,
+    /// It disappears when it has been read for so long, and on its author's devices when it has been there for so long:
+    /// whole seconds, at most [`limits::LONGEST_LIFE`].
+    pub lives: Option<Span>,
+}
+
+impl From<MessageText> for Text {
+    fn from(text: MessageText) -> Self {
+        Self { text, reply_to: None, lives: None }
+    }
+}
+
+impl From<MessageText> for ContentKind {
+    fn from(text: MessageText) -> Self {
+        Self::Said(Said::Text(text.into()))
+    }
+}
+
+/// A reaction: at most [`limits::REACTION`] bytes; an empty one takes the one before back. It stays out of logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reaction(String);
+
+impl Reaction {
+    /// Checks the length.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLong`].
+    pub fn new(reaction: impl Into<String>) -> Result<Self, DecodeError> {
+        let reaction = reaction.into();
+        limits::bytes_at_most("reaction", reaction.len(), limits::REACTION)?;
+        Ok(Self(reaction))
+    }
+
+    /// The reaction, as it was written: whoever shows it makes it safe.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Reaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reaction({} bytes)", self.0.len())
+    }
 }
 
 /// A text: 1 to [`limits::TEXT`] bytes. Its content stays out of logs.
@@ -284,7 +362,7 @@ impl ContentKind {
     fn to_wire(&self) -> wire::content::Kind {
         use wire::content::Kind;
         match self {
-            Self::Text(text) => Kind::Text(wire::Text { text: text.0.clone() }),
+            Self::Said(said) => said.to_wire(),
             Self::Receipt { delivered, read } => {
                 Kind::Receipt(wire::Receipt { delivered: ids_to_wire(delivered), read: ids_to_wire(read) })
             }
@@ -305,7 +383,18 @@ impl ContentKind {
     fn from_wire(kind: wire::content::Kind) -> Result<Self, DecodeError> {
         use wire::content::Kind;
         Ok(match kind {
-            Kind::Text(text) => Self::Text(MessageText::new(text.text)?),
+            Kind::Text(text) => Self::Said(Said::Text(Text::from_wire(text)?)),
+            Kind::Edit(edit) => Self::Said(Said::Edit {
+                of: MessageId::from_slice(&edit.message_id)?,
+                text: MessageText::new(edit.text)?,
+            }),
+            Kind::Delete(delete) => {
+                Self::Said(Said::Delete { of: MessageId::from_slice(&delete.message_id)? })
+            }
+            Kind::Reaction(reaction) => Self::Said(Said::React {
+                to: MessageId::from_slice(&reaction.message_id)?,
+                reaction: Reaction::new(reaction.reaction)?,
+            }),
             Kind::Receipt(receipt) => Self::Receipt {
                 delivered: ids_from_wire(&receipt.delivered)?,
                 read: ids_from_wire(&receipt.read)?,
@@ -319,6 +408,36 @@ impl ContentKind {
             }
             Kind::Decline(_) => Self::Decline,
         })
+    }
+}
+
+impl Said {
+    fn to_wire(&self) -> wire::content::Kind {
+        use wire::content::Kind;
+        let id = |id: &MessageId| id.as_bytes().to_vec();
+        match self {
+            Self::Text(text) => Kind::Text(wire::Text {
+                text: text.text.0.clone(),
+                reply_to: text.reply_to.as_ref().map_or_else(Vec::new, id),
+                lives_s: text.lives.map_or(0, |lives| u32::try_from(lives.as_secs()).unwrap_or(u32::MAX)),
+            }),
+            Self::Edit { of, text } => Kind::Edit(wire::Edit { message_id: id(of), text: text.0.clone() }),
+            Self::Delete { of } => Kind::Delete(wire::Delete { message_id: id(of) }),
+            Self::React { to, reaction } => {
+                Kind::Reaction(wire::Reaction { message_id: id(to), reaction: reaction.0.clone() })
+            }
+        }
+    }
+}
+
+impl Text {
+    fn from_wire(text: wire::Text) -> Result<Self, DecodeError> {
+        let reply_to = (!text.reply_to.is_empty()).then(|| MessageId::from_slice(&text.reply_to));
+        let lives = (text.lives_s > 0).then(|| Span::from_secs(u64::from(text.lives_s)));
+        if lives.is_some_and(|lives| lives > limits::LONGEST_LIFE) {
+            return Err(DecodeError::Malformed("life of a text"));
+        }
+        Ok(Self { text: MessageText::new(text.text)?, reply_to: reply_to.transpose()?, lives })
     }
 }
 
@@ -431,7 +550,7 @@ mod tests {
         let head = Head { device: DeviceKey::new([4; 32]), sequence: 5, hash: [6; 32] };
         Content {
             link: Some(ChainLink { sequence: 3, previous: Some([7; 32]), heads: vec![head] }),
-            ..content(ContentKind::Text(MessageText::new("hello").unwrap()))
+            ..content(MessageText::new("hello").unwrap().into())
         }
     }
 
@@ -455,6 +574,24 @@ mod tests {
                 typing: true,
             }),
             ContentKind::Goodbye,
+            ContentKind::Said(Said::Text(Text {
+                text: MessageText::new("soon gone").unwrap(),
+                reply_to: Some(MessageId::new([8; 16])),
+                lives: Some(Span::from_days(7)),
+            })),
+            ContentKind::Said(Said::Edit {
+                of: MessageId::new([8; 16]),
+                text: MessageText::new("better").unwrap(),
+            }),
+            ContentKind::Said(Said::Delete { of: MessageId::new([8; 16]) }),
+            ContentKind::Said(Said::React {
+                to: MessageId::new([8; 16]),
+                reaction: Reaction::new("♥").unwrap(),
+            }),
+            ContentKind::Said(Said::React {
+                to: MessageId::new([8; 16]),
+                reaction: Reaction::new("").unwrap(),
+            }),
             ContentKind::Resend { ids, sequences: vec![9] },
             ContentKind::Decline,
         ];
@@ -471,6 +608,11 @@ mod tests {
         let receipt = content(ContentKind::Receipt { delivered: many, read: Vec::new() });
         assert!(matches!(Content::decode(&receipt.encode()), Err(DecodeError::TooMany { .. })));
         assert!(MessageText::new("x".repeat(limits::TEXT + 1)).is_err() && MessageText::new("").is_err());
+        assert!(Reaction::new("x".repeat(limits::REACTION + 1)).is_err());
+        let lives = Some(Span::from_secs(limits::LONGEST_LIFE.as_secs() + 1));
+        let text = Text { lives, ..MessageText::new("hello").unwrap().into() };
+        let text = content(ContentKind::Said(Said::Text(text)));
+        assert_eq!(Content::decode(&text.encode()), Err(DecodeError::Malformed("life of a text")));
     }
 
     #[test]

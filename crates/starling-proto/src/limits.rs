@@ -52,6 +52,10 @@ pub const LOCATOR: usize = 1024 - 40;
 pub const INBOX_KEY: usize = 1216;
 /// Bytes of an X-Wing encapsulated key (draft-connolly-cfrg-xwing-kem).
 pub const ENCAPSULATED_KEY: usize = 1120;
+/// Bytes of a reaction: an emoji of several people with skin tones has 41.
+pub const REACTION: usize = 64;
+/// How long a text may take to disappear at most: a year.
+pub const LONGEST_LIFE: Span = Span::from_days(365);
 /// Bytes of a text message. Longer travels as a file.
 pub const TEXT: usize = 8 * 1024;
 /// Sealed messages in one deliver frame.

@@ -57,7 +57,7 @@ fn wait(network: &mut Network, span: Span, what: &str, event: impl Fn(NodeIndex,
 }
 
 fn say(network: &mut Network, from: NodeIndex, to: NodeIndex, text: &str) -> Message {
-    let (who, text) = (network.node(to).account().to_string(), MessageText::new(text).unwrap());
+    let (who, text) = (network.node(to).account().to_string(), MessageText::new(text).unwrap().into());
     match network.run_command(from, Command::Send { who, text, request: None }) {
         Ok(CommandOutput::Sent(message)) => message,
         other => panic!("{other:?}"),

@@ -9,13 +9,13 @@
 )]
 
 use starling_core::config::Config;
-use starling_core::io::{Command, CommandOutput, ContactChange, ErrorCode, Event, Newcomer};
+use starling_core::io::{Command, CommandOutput, ContactChange, ErrorCode, Event, MessageChange, Newcomer};
 use starling_core::profile::Profile;
-use starling_core::view::{Contact, ContactState, Message, MessageState};
+use starling_core::view::{Contact, ContactState, Message, MessageState, Reaction as Reacted};
 use starling_proto::addr::JoinAddr;
-use starling_proto::content::MessageText;
+use starling_proto::content::{MessageText, Reaction, Text};
 use starling_proto::identity::Name;
-use starling_proto::ids::AccountKey;
+use starling_proto::ids::{AccountKey, MessageId};
 use starling_proto::time::Span;
 use starling_sim::network::{Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
@@ -83,7 +83,7 @@ fn befriend(network: &mut Network, one: NodeIndex, other: NodeIndex) {
 }
 
 fn say(network: &mut Network, from: NodeIndex, to: NodeIndex, text: &str) -> Message {
-    let (who, text) = (account(network, to).to_string(), MessageText::new(text).unwrap());
+    let (who, text) = (account(network, to).to_string(), MessageText::new(text).unwrap().into());
     match network.run_command(from, Command::Send { who, text, request: None }) {
         Ok(CommandOutput::Sent(message)) => message,
         other => panic!("{other:?}"),
@@ -259,7 +259,7 @@ fn a_refusal_arrives_once_and_nothing_else_passes() {
         assert_eq!(status.queued, 0, "the refusal was confirmed, so nothing waits at {node:?}");
     }
     let who = account(&network, BOB).to_string();
-    let text = MessageText::new("but").unwrap();
+    let text = MessageText::new("but").unwrap().into();
     let refused = network.run_command(ADA, Command::Send { who, text, request: None });
     assert_eq!(refused.unwrap_err().code, ErrorCode::Conflict);
 }
@@ -282,7 +282,7 @@ fn the_same_wish_under_the_same_name_is_one_message() {
     let mut network = network(11, 6);
     befriend(&mut network, ADA, BOB);
     let wish = |network: &mut Network, text: &str| {
-        let (who, text) = (account(network, BOB).to_string(), MessageText::new(text).unwrap());
+        let (who, text) = (account(network, BOB).to_string(), MessageText::new(text).unwrap().into());
         network.run_command(ADA, Command::Send { who, text, request: Some("one".into()) })
     };
     let Ok(CommandOutput::Sent(first)) = wish(&mut network, "hello") else { panic!("sent") };
@@ -293,4 +293,76 @@ fn the_same_wish_under_the_same_name_is_one_message() {
     assert_eq!(wish(&mut network, "other").unwrap_err().code, ErrorCode::Conflict);
     network.run_for(Span::from_secs(120));
     assert_eq!(texts(&history(&mut network, BOB, ADA)), ["hello"]);
+}
+
+fn change_message(network: &mut Network, of: NodeIndex, id: MessageId, change: MessageChange) -> Message {
+    match network.run_command(of, Command::Change { id, change }) {
+        Ok(CommandOutput::Sent(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// While one was away the other wrote, thought better of it, and left for good: what the one reads is the end of it.
+#[test]
+fn what_is_said_about_a_text_comes_by_mail_like_the_text() {
+    let mut network = network(12, 40);
+    befriend(&mut network, ADA, BOB);
+    let before = say(&mut network, BOB, ADA, "which day?");
+    delivered(&mut network, &before);
+    network.kill(BOB);
+    let [first, second] = ["on Monday", "or never"].map(|text| say(&mut network, ADA, BOB, text).id);
+    network.run_for(Span::from_secs(3600));
+    let edited = MessageChange::Edit(MessageText::new("on Friday").unwrap());
+    let reaction = MessageChange::React(Reaction::new("?").unwrap());
+    change_message(&mut network, ADA, first, edited);
+    change_message(&mut network, ADA, second, MessageChange::Delete);
+    change_message(&mut network, ADA, before.id, reaction);
+    network.run_for(Span::from_secs(3600));
+    network.kill(ADA);
+    network.restart(BOB, None);
+    let gone = |node, event: &Event| matches!(event, Event::Changed(text) if node == BOB && text.deleted);
+    wait(&mut network, Span::from_secs(300), "the deletion", gone);
+    network.run_for(Span::from_secs(60));
+    let read = history(&mut network, BOB, ADA);
+    assert_eq!(texts(&read), ["which day?", "on Friday", ""]);
+    assert_eq!(read[0].reactions, [Reacted { from: account(&network, ADA), reaction: "?".into() }]);
+    assert!(read[1].edited_at.is_some() && read[2].deleted);
+    network.restart(ADA, None);
+    assert_eq!(texts(&history(&mut network, ADA, BOB)), texts(&read), "and the author has the same");
+    let late = MessageChange::Edit(MessageText::new("perhaps").unwrap());
+    let refused = network.run_command(ADA, Command::Change { id: second, change: late });
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Conflict);
+    let others = network.run_command(BOB, Command::Change { id: first, change: MessageChange::Delete });
+    assert_eq!(others.unwrap_err().code, ErrorCode::Conflict);
+}
+
+#[test]
+fn a_text_disappears_on_both_sides_each_by_its_own_time() {
+    let mut network = network(13, 6);
+    befriend(&mut network, ADA, BOB);
+    let text = MessageText::new("the code is 4711").unwrap();
+    let text = Text { lives: Some(Span::from_secs(600)), ..text.into() };
+    let who = account(&network, BOB).to_string();
+    let sent = network.run_command(ADA, Command::Send { who, text, request: None });
+    let Ok(CommandOutput::Sent(sent)) = sent else { panic!("{sent:?}") };
+    delivered(&mut network, &sent);
+    network.run_for(Span::from_secs(500));
+    let read = history(&mut network, BOB, ADA);
+    assert!(
+        texts(&read) == ["the code is 4711"] && read[0].ends.is_some(),
+        "its time begins when it is read"
+    );
+    network.run_for(Span::from_secs(200));
+    assert!(history(&mut network, ADA, BOB).is_empty(), "its author's began when it was written");
+    assert_eq!(texts(&history(&mut network, BOB, ADA)), ["the code is 4711"]);
+    // Who was not running when it ended forgets it at once.
+    network.kill(BOB);
+    network.run_for(Span::from_secs(500));
+    network.restart(BOB, None);
+    let gone = |node, event: &Event| matches!(event, Event::Changed(text) if node == BOB && text.deleted);
+    wait(&mut network, Span::from_secs(10), "the end", gone);
+    assert!(history(&mut network, BOB, ADA).is_empty());
+    let next = say(&mut network, ADA, BOB, "and what follows arrives");
+    delivered(&mut network, &next);
+    assert_eq!(texts(&history(&mut network, BOB, ADA)), ["and what follows arrives"]);
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use starling_core::storage::{MessageRow, MessageState, MessageStore as _};
+use starling_core::storage::{MessageKind, MessageRow, MessageState, MessageStore as _};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::time::UnixMillis;
 use starling_store::{Database, Home, Protection, StoreError};
@@ -98,6 +98,11 @@ fn message(number: u64, rng: &mut ChaCha20Rng) -> MessageRow {
         sent_at: UnixMillis::new(number),
         received_at: UnixMillis::new(number),
         state: MessageState::Read,
+        kind: MessageKind::Text,
+        about: None,
+        edited_at: None,
+        lives: None,
+        ends: None,
         text: words.join(" "),
     }
 }

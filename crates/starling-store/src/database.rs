@@ -215,7 +215,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng as _;
     use starling_core::storage::{
-        MessageRow, MessageState, MessageStore as _, Slot, SlotStore as _, StorageError,
+        MessageKind, MessageRow, MessageState, MessageStore as _, Slot, SlotStore as _, StorageError,
     };
     use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
     use starling_proto::time::UnixMillis;
@@ -351,6 +351,11 @@ mod tests {
             sent_at: UnixMillis::new(1),
             received_at: UnixMillis::new(1),
             state: MessageState::Queued,
+            kind: MessageKind::Text,
+            about: None,
+            edited_at: None,
+            lives: None,
+            ends: None,
             text: (0..800).map(|number| format!("word{number} ")).collect(),
         }
     }

@@ -3,25 +3,41 @@
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use starling_core::storage::{
-    ChainPlace, MessageRow, MessageState, MessageStatus, MessageStore, StorageError,
+    ChainPlace, MessageKind, MessageRow, MessageState, MessageStatus, MessageStore, StorageError,
 };
 use starling_core::words;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
-use starling_proto::time::UnixMillis;
+use starling_proto::time::{Span, UnixMillis, UnixSeconds};
 
 use crate::Database;
 use crate::columns::{Bits, Digest, Ordered};
 
 const PART: &str = "messages";
 
-const SELECT: &str = "
-    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
-    FROM messages WHERE id = ?1";
+/// Every column of a row, as [`message`] reads them, and whence.
+macro_rules! columns {
+    ($from:literal) => {
+        concat!(
+            "SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest,
+                    text, kind, about, edited_at_ms, lives_s, ends_s ",
+            $from
+        )
+    };
+}
 
-const SELECT_PAGE: &str = "
-    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
-    FROM messages WHERE conversation = ?1 AND position <= ?2
-    ORDER BY position DESC, id DESC LIMIT ?3";
+const SELECT: &str = columns!("FROM messages WHERE id = ?1");
+
+const SELECT_PAGE: &str = columns!(
+    "FROM messages WHERE conversation = ?1 AND position <= ?2 AND kind IN (1, 5)
+    ORDER BY position DESC, id DESC LIMIT ?3"
+);
+
+const SELECT_CHANGES: &str =
+    columns!("FROM messages WHERE about = ?1 AND kind IN (2, 3, 4) ORDER BY position, id");
+
+const SELECT_ENDED: &str = columns!("FROM messages WHERE ends_s <= ?1 ORDER BY ends_s, id LIMIT ?2");
+
+const SELECT_NEXT_END: &str = "SELECT min(ends_s) FROM messages WHERE ends_s IS NOT NULL";
 
 /// Whether so many messages, of whomever, have the words.
 const SELECT_FREQUENT: &str = "
@@ -32,18 +48,18 @@ const SELECT_FREQUENT: &str = "
 const FREQUENT: u32 = 2000;
 
 /// Goes through the messages that have the words: `CROSS` keeps SQLite from going the other way.
-const SELECT_RARE: &str = "
-    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
-    FROM message_words CROSS JOIN messages ON number = message_words.rowid
+const SELECT_RARE: &str = columns!(
+    "FROM message_words CROSS JOIN messages ON number = message_words.rowid
     WHERE message_words MATCH ?4 AND conversation = ?1 AND position <= ?2
-    ORDER BY position DESC, id DESC LIMIT ?3";
+    ORDER BY position DESC, id DESC LIMIT ?3"
+);
 
-const SELECT_FOUND: &str = "
-    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text
-    FROM messages
+const SELECT_FOUND: &str = columns!(
+    "FROM messages
     WHERE conversation = ?1 AND position <= ?2
       AND number IN (SELECT rowid FROM message_words WHERE message_words MATCH ?4)
-    ORDER BY position DESC, id DESC LIMIT ?3";
+    ORDER BY position DESC, id DESC LIMIT ?3"
+);
 
 /// Steps from author to author and takes the first row of each: the rows between are not read.
 const SELECT_HEADS: &str = "
@@ -77,16 +93,17 @@ const SELECT_DIGEST: &str = "SELECT number, digest FROM messages WHERE id = ?1";
 
 const INSERT: &str = "
     INSERT INTO messages (id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state,
-                          digest, text)
+                          digest, text, kind, about, edited_at_ms, lives_s, ends_s)
     VALUES (:id, :conversation, :author, :mine, :sequence, :hash, :position, :sent_at_ms, :received_at_ms, :state,
-            :digest, :text)
+            :digest, :text, :kind, :about, :edited_at_ms, :lives_s, :ends_s)
     ON CONFLICT (id) DO NOTHING";
 
 const UPDATE: &str = "
     UPDATE messages SET
         conversation = :conversation, author = :author, mine = :mine, sequence = :sequence, hash = :hash,
         position = :position, sent_at_ms = :sent_at_ms, received_at_ms = :received_at_ms, state = :state,
-        digest = :digest, text = :text
+        digest = :digest, text = :text, kind = :kind, about = :about, edited_at_ms = :edited_at_ms, lives_s = :lives_s,
+        ends_s = :ends_s
     WHERE id = :id";
 
 const DELETE_WORDS: &str = "DELETE FROM message_words WHERE rowid = ?1";
@@ -147,6 +164,28 @@ impl MessageStore for Database {
         Ok(rows)
     }
 
+    fn changes(&self, of: &MessageId) -> Result<Vec<MessageRow>, StorageError> {
+        let rows = self.read(PART, |connection| {
+            connection.prepare_cached(SELECT_CHANGES)?.query_map([of.as_bytes()], message)?.collect()
+        });
+        Ok(rows?)
+    }
+
+    fn ended(&self, by: UnixSeconds, limit: usize) -> Result<Vec<MessageRow>, StorageError> {
+        let page = (Ordered(by.get()), i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = self.read(PART, |connection| {
+            connection.prepare_cached(SELECT_ENDED)?.query_map(page, message)?.collect()
+        });
+        Ok(rows?)
+    }
+
+    fn next_end(&self) -> Result<Option<UnixSeconds>, StorageError> {
+        let end = self.read(PART, |connection| {
+            connection.prepare_cached(SELECT_NEXT_END)?.query_row([], |row| row.get::<_, Option<Ordered>>(0))
+        });
+        Ok(end?.map(|ends| UnixSeconds::new(ends.0)))
+    }
+
     fn is_taken(&self, conversation: &AccountKey, position: u64) -> Result<bool, StorageError> {
         let place = (conversation.as_bytes(), Ordered(position));
         let taken = self.read(PART, |connection| {
@@ -200,7 +239,7 @@ impl Database {
 fn write(connection: &Connection, row: &MessageRow) -> rusqlite::Result<()> {
     let digest = Digest::of(row.text.as_bytes());
     if write_row(connection, INSERT, row, digest)? {
-        return write_words(connection, connection.last_insert_rowid(), &row.text);
+        return write_words(connection, connection.last_insert_rowid(), row);
     }
     let mut select = connection.prepare_cached(SELECT_DIGEST)?;
     let (number, known): (i64, Digest) = select.query_row([row.id.as_bytes()], |row| row.try_into())?;
@@ -209,7 +248,7 @@ fn write(connection: &Connection, row: &MessageRow) -> rusqlite::Result<()> {
         return Ok(());
     }
     connection.prepare_cached(DELETE_WORDS)?.execute([number])?;
-    write_words(connection, number, &row.text)
+    write_words(connection, number, row)
 }
 
 /// Says whether the statement did anything.
@@ -227,12 +266,20 @@ fn write_row(connection: &Connection, sql: &str, row: &MessageRow, digest: Diges
         ":state": row.state.number(),
         ":digest": digest,
         ":text": row.text,
+        ":kind": row.kind.number(),
+        ":about": row.about.as_ref().map(MessageId::as_bytes),
+        ":edited_at_ms": row.edited_at.map(|at| Bits(at.get())),
+        ":lives_s": row.lives.map(|lives| Bits(lives.as_secs())),
+        ":ends_s": row.ends.map(|ends| Ordered(ends.get())),
     })?;
     Ok(changed > 0)
 }
 
-fn write_words(connection: &Connection, number: i64, text: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(INSERT_WORDS)?.execute((number, words::searchable(text)))?;
+/// Only what is shown is found; a text that is no more has no words.
+fn write_words(connection: &Connection, number: i64, row: &MessageRow) -> rusqlite::Result<()> {
+    if row.kind == MessageKind::Text {
+        connection.prepare_cached(INSERT_WORDS)?.execute((number, words::searchable(&row.text)))?;
+    }
     Ok(())
 }
 
@@ -258,6 +305,11 @@ fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
         sent_at: UnixMillis::new(row.get::<_, Bits>(7)?.0),
         received_at: UnixMillis::new(row.get::<_, Bits>(8)?.0),
         state: state(row.get(9)?)?,
+        kind: MessageKind::from_number(row.get(12)?).ok_or(FromSqlError::InvalidType)?,
+        about: row.get::<_, Option<_>>(13)?.map(MessageId::new),
+        edited_at: row.get::<_, Option<Bits>>(14)?.map(|at| UnixMillis::new(at.0)),
+        lives: row.get::<_, Option<Bits>>(15)?.map(|lives| Span::from_secs(lives.0)),
+        ends: row.get::<_, Option<Ordered>>(16)?.map(|ends| UnixSeconds::new(ends.0)),
         text: text.to_owned(),
     })
 }
@@ -310,6 +362,11 @@ mod tests {
             sent_at: UnixMillis::new(4),
             received_at: UnixMillis::new(5),
             state: MessageState::Delivered,
+            kind: MessageKind::Text,
+            about: None,
+            edited_at: None,
+            lives: None,
+            ends: None,
             text,
         }
     }
@@ -338,6 +395,12 @@ mod tests {
             taken.contains("USING COVERING INDEX messages_shown (conversation=? AND position=?)"),
             "{taken}"
         );
+        let changes = plan(&connection, SELECT_CHANGES);
+        assert!(changes.contains("USING INDEX messages_about (about=?)"), "{changes}");
+        let ended = plan(&connection, SELECT_ENDED);
+        assert!(ended.contains("USING INDEX messages_ends (ends_s<?)"), "{ended}");
+        let next_end = plan(&connection, SELECT_NEXT_END);
+        assert!(next_end.contains("USING COVERING INDEX messages_ends"), "{next_end}");
         let found = plan(&connection, SELECT_FOUND);
         assert!(!found.contains("SCAN messages"), "{found}");
     }

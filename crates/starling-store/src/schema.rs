@@ -7,12 +7,12 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// The schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Every schema there ever was, oldest first. Entries are appended, never edited: databases that went through one carry
 /// its number.
 const MIGRATIONS: [&str; SCHEMA_VERSION as usize] =
-    [include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
+    [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
 
 /// In the header of each of our databases: "Strl".
 const APPLICATION_ID: u32 = 0x5374_726c;

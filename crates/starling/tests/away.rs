@@ -122,7 +122,7 @@ impl Scene {
         let client = self.author.client();
         let mut written = Vec::new();
         for line in lines() {
-            let request = SendRequest { who: self.reader_account.to_string(), text: line };
+            let request = SendRequest::new(self.reader_account.to_string(), line);
             let sent = client.send(&request, &RequestId::generate().unwrap()).await.unwrap();
             assert_eq!((sent.state, sent.holders), (MessageState::Queued, None), "nobody keeps it yet");
             written.push(sent.id);

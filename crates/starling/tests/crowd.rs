@@ -281,7 +281,7 @@ impl Author {
             if number == MEANWHILE {
                 self.phase.wait_for(|phase| *phase >= self.last_lines).await.unwrap();
             }
-            let request = SendRequest { who: self.reader.to_string(), text: line.clone() };
+            let request = SendRequest::new(self.reader.to_string(), line.clone());
             timeout(PATIENCE, say(&self.home, &mut client, &request)).await.expect("a line taken in time");
             self.said.store(number + 1, Ordering::SeqCst);
         }

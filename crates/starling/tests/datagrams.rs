@@ -199,7 +199,7 @@ impl Scene {
 }
 
 async fn say(from: &Peer, to: &Peer, text: &str) -> MessageId {
-    let request = SendRequest { who: to.account().to_string(), text: text.to_owned() };
+    let request = SendRequest::new(to.account().to_string(), text);
     from.client().send(&request, &RequestId::generate().unwrap()).await.unwrap().id
 }
 

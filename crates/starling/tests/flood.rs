@@ -112,7 +112,7 @@ impl Scene {
 
     /// Something that the contact says is delivered.
     async fn friend_is_heard(&self, text: &str) {
-        let request = SendRequest { who: self.victim.account().to_string(), text: text.to_owned() };
+        let request = SendRequest::new(self.victim.account().to_string(), text);
         let friend = self.friend.client();
         let id = friend.send(&request, &RequestId::generate().unwrap()).await.unwrap().id;
         let delivered = |state| matches!(state, MessageState::Delivered | MessageState::Read);

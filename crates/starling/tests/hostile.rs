@@ -116,7 +116,7 @@ impl Scene {
     /// The peer answers, hears from its contact, has not grown, and ends well when asked.
     async fn goes_on(mut self) {
         assert_eq!(self.victim.status().await.contacts.accepted, 1);
-        let request = SendRequest { who: self.victim.account().to_string(), text: "still there?".to_owned() };
+        let request = SendRequest::new(self.victim.account().to_string(), "still there?");
         self.friend.client().send(&request, &RequestId::generate().unwrap()).await.unwrap();
         let author = self.friend.account();
         until("the message", async || self.victim.history(author).await.len() == 1).await;

@@ -156,7 +156,7 @@ fn texts(who: usize, count: usize) -> Vec<String> {
 async fn write(home: PathBuf, whom: AccountKey, texts: Vec<String>, said: Arc<AtomicUsize>) {
     let mut client = Client::open(&home).unwrap();
     for text in texts {
-        let request = SendRequest { who: whom.to_string(), text };
+        let request = SendRequest::new(whom.to_string(), text);
         timeout(PATIENCE, say(&home, &mut client, &request)).await.expect("a text taken in time");
         said.fetch_add(1, Ordering::SeqCst);
     }

@@ -93,7 +93,7 @@ fn lines(texts: usize) -> Vec<String> {
 async fn write(author: &Peer, to: AccountKey, texts: usize) {
     let client = author.client();
     for text in lines(texts) {
-        let request = SendRequest { who: to.to_string(), text };
+        let request = SendRequest::new(to.to_string(), text);
         client.send(&request, &RequestId::generate().unwrap()).await.unwrap();
     }
 }

@@ -142,7 +142,7 @@ fn the_counters_count() {
 }
 
 async fn talk(from: &Peer, to: &Peer) {
-    let request = SendRequest { who: to.account().to_string(), text: "hello".to_owned() };
+    let request = SendRequest::new(to.account().to_string(), "hello");
     let id = from.client().send(&request, &RequestId::generate().unwrap()).await.unwrap().id;
     let arrived = async || from.client().trace(&id).await.unwrap().state == MessageState::Delivered;
     until("a delivery", arrived).await;

@@ -35,7 +35,7 @@ async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again()
     let node = lost.ready().node;
     lost.kill().await;
     std::fs::remove_dir_all(lost.home()).unwrap();
-    let request = SendRequest { who: account.to_string(), text: "while nobody was there".to_owned() };
+    let request = SendRequest::new(account.to_string(), "while nobody was there");
     ada.client().send(&request, &RequestId::generate().unwrap()).await.unwrap();
 
     let mut bob = Peer::restore(stage.path(), "bob", "Bob", &phrase).await;
@@ -74,7 +74,7 @@ async fn next(events: &mut Events) -> EventBody {
 }
 
 async fn says(from: &Peer, to: &Peer, text: &str) {
-    let request = SendRequest { who: to.account().to_string(), text: text.to_owned() };
+    let request = SendRequest::new(to.account().to_string(), text);
     from.client().send(&request, &RequestId::generate().unwrap()).await.unwrap();
 }
 

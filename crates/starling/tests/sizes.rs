@@ -142,7 +142,7 @@ impl Village {
         let accept = ChangeContactRequest { who, change: ContactChange::Accept, petname: None };
         asked.client().change_contact(&accept).await.unwrap();
         until("an agreement", async || asks.stands(asked.account(), ContactState::Accepted).await).await;
-        let request = SendRequest { who: asked.account().to_string(), text: "well met".to_owned() };
+        let request = SendRequest::new(asked.account().to_string(), "well met");
         let id = asks.client().send(&request, &RequestId::generate().unwrap()).await.unwrap().id;
         let arrived = |state| matches!(state, MessageState::Delivered | MessageState::Read);
         until("a delivery", async || arrived(asks.client().trace(&id).await.unwrap().state)).await;

@@ -27,9 +27,10 @@ use crate::request_id::RequestId;
 use crate::server::{REQUEST_ID, VERSION_HEADER};
 use crate::token::Token;
 use crate::types::{
-    AddContactRequest, ChangeContactRequest, Contact, Contacts, ErrorReply, InviteReply, InviteRequest,
-    JoinReply, JoinRequest, ListedRequest, Messages, MessagesRequest, Profile, ProfileRequest, SafetyNumber,
-    SafetyRequest, SearchReply, SearchRequest, SendReply, SendRequest, Status, Trace, WhoAmI,
+    AddContactRequest, ChangeContactRequest, ChangeMessageRequest, Contact, Contacts, ErrorReply,
+    InviteReply, InviteRequest, JoinReply, JoinRequest, ListedRequest, Messages, MessagesRequest, Profile,
+    ProfileRequest, SafetyNumber, SafetyRequest, SearchReply, SearchRequest, SendReply, SendRequest, Status,
+    Trace, WhoAmI,
 };
 
 /// How long the client waits for an answer: a little longer than the server does, so that the server's explanation arrives first.
@@ -156,6 +157,15 @@ impl Client {
     /// or too long.
     pub async fn send(&self, request: &SendRequest, id: &RequestId) -> Result<SendReply, ClientError> {
         self.post_as("/api/v1/messages", request, id).await
+    }
+
+    /// Says something about a text.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `not_found` if there is no such text, with `conflict` if it is deleted, or somebody
+    /// else's that is to be edited or deleted.
+    pub async fn change_message(&self, request: &ChangeMessageRequest) -> Result<SendReply, ClientError> {
+        self.post("/api/v1/messages/change", request).await
     }
 
     /// Reads a conversation. The messages of others that it gives count as read.

@@ -107,6 +107,8 @@ pub enum EventBody {
     },
     /// A message has come.
     Message(Message),
+    /// A text reads otherwise, is no more, or somebody has said what they think of it: as it is now.
+    MessageChanged(Message),
     /// A message of ours has come further.
     MessageState {
         /// The message's id.
@@ -216,7 +218,8 @@ impl From<io::Event> for EventBody {
                 status_line: presence.line,
                 typing: presence.typing,
             },
-            io::Event::Message(message) => Self::Message(message.into()),
+            io::Event::Message(message) => Self::Message((*message).into()),
+            io::Event::Changed(message) => Self::MessageChanged((*message).into()),
             io::Event::MessageState { id, conversation, state, holders } => {
                 Self::MessageState { id, conversation, state: state.into(), holders }
             }

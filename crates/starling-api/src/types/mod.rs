@@ -26,7 +26,10 @@ pub use error::{Code, ErrorBody, ErrorReply};
 pub use event::{EventBody, EventLine, Ready, WarningCode};
 pub use identity::WhoAmI;
 pub use invite::{InviteReply, InviteRequest};
-pub use message::{Message, MessageState, Messages, MessagesRequest, SendReply, SendRequest};
+pub use message::{
+    ChangeMessageRequest, Message, MessageChange, MessageState, Messages, MessagesRequest, Reaction,
+    SendReply, SendRequest,
+};
 pub use network::{JoinReply, JoinRequest};
 pub use profile::{ListedRequest, Profile, ProfileRequest};
 pub use search::{SearchHit, SearchReply, SearchRequest};

@@ -73,7 +73,7 @@ async fn every_call_about_people(client: &Client) {
     assert_eq!(client.safety_number("Grace").await.unwrap().digits.len(), 71);
     let made = client.invite(&InviteRequest { life_s: Some(60) }).await.unwrap();
     assert_eq!(made.expires, made.invite.expires.into());
-    let text = SendRequest { who: "Grace".into(), text: "hello".into() };
+    let text = SendRequest::new("Grace", "hello");
     let sent = client.send(&text, &RequestId::generate().unwrap()).await.unwrap();
     assert_eq!((sent.conversation, sent.state), (GRACE, MessageState::Queued));
     let messages = client.messages(&MessagesRequest::latest("Grace")).await.unwrap().messages;

@@ -8,7 +8,7 @@ use starling_api::client::ClientError;
 use starling_api::server::{ApiServer, ServerConfig};
 use starling_api::types::{EventBody, EventLine};
 use starling_core::io::{Event, WarningCode};
-use starling_core::view::{MessageState, Presence};
+use starling_core::view::{self, MessageState, Presence};
 use starling_proto::ids::NodeKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -64,7 +64,9 @@ fn every_event() -> Vec<Event> {
         Event::DevicesChanged { account, added: 1, reset: true },
         Event::Presence { account, presence: played::away() },
         Event::Presence { account, presence: Presence::default() },
-        Event::Message(played::reply("hello")),
+        Event::Message(Box::new(played::reply("hello"))),
+        Event::Changed(Box::new(played::edited("hello there"))),
+        Event::Changed(Box::new(view::Message { deleted: true, ..played::reply("") })),
         Event::MessageState {
             id: MESSAGE,
             conversation: account,

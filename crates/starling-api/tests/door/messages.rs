@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use starling_api::request_id::RequestId;
-use starling_api::types::{MessagesRequest, SendRequest, Step};
-use starling_core::io::Command;
-use starling_proto::content::MessageText;
+use starling_api::types::{ChangeMessageRequest, MessageChange, MessagesRequest, SendRequest, Step};
+use starling_core::io::{self, Command};
+use starling_proto::content::{MessageText, Reaction, Text};
 use starling_proto::ids::{AccountKey, MessageId};
 use starling_proto::limits;
+use starling_proto::time::Span;
 
 use crate::played::{GRACE, MESSAGE};
 use crate::support::{Answer, Door, Log};
@@ -16,7 +17,7 @@ async fn post(door: &Door, path: &str, body: &Value) -> Answer {
 }
 
 fn send(text: &str, request: Option<&str>) -> Command {
-    let text = MessageText::new(text).unwrap();
+    let text = MessageText::new(text).unwrap().into();
     Command::Send { who: "Grace".into(), text, request: request.map(str::to_owned) }
 }
 
@@ -36,7 +37,7 @@ async fn a_text_is_queued_and_its_request_id_reaches_the_core() {
 /// What is remembered of the API ends with the node; the core remembers the name.
 #[tokio::test]
 async fn the_same_id_after_a_restart_reaches_the_core_again() {
-    let request = SendRequest { who: "Grace".into(), text: "hello".into() };
+    let request = SendRequest::new("Grace", "hello");
     let id = RequestId::generate().unwrap();
     for _ in 0..2 {
         let door = Door::open().await;
@@ -148,10 +149,60 @@ async fn other_ids_have_no_trace() {
 }
 
 #[tokio::test]
+async fn a_text_is_answered_changed_and_let_disappear() {
+    let door = Door::open().await;
+    let client = door.client();
+    let request = SendRequest {
+        reply_to: Some(MESSAGE),
+        disappears_after_s: Some(60),
+        ..SendRequest::new("Grace", "hello")
+    };
+    client.send(&request, &RequestId::generate().unwrap()).await.unwrap();
+    let (reply_to, lives) = (Some(MESSAGE), Some(Span::from_secs(60)));
+    let said = Text { reply_to, lives, ..MessageText::new("hello").unwrap().into() };
+    assert!(matches!(&door.node.commands()[..], [Command::Send { text, .. }] if *text == said));
+    let changes = [
+        (MessageChange::Edit, Some("bye"), io::MessageChange::Edit(MessageText::new("bye").unwrap())),
+        (MessageChange::Delete, None, io::MessageChange::Delete),
+        (MessageChange::React, Some("👍"), io::MessageChange::React(Reaction::new("👍").unwrap())),
+        (MessageChange::React, Some(""), io::MessageChange::React(Reaction::new("").unwrap())),
+    ];
+    for (change, text, expected) in changes {
+        let request = ChangeMessageRequest { id: MESSAGE, change, text: text.map(str::to_owned) };
+        assert_eq!(client.change_message(&request).await.unwrap().id, MESSAGE);
+        assert_eq!(door.node.commands().last(), Some(&Command::Change { id: MESSAGE, change: expected }));
+    }
+    let told = door.node.commands().len();
+    let (id, long) = (MESSAGE.to_string(), "x".repeat(65));
+    for (path, body) in [
+        ("/api/v1/messages", json!({"who": "Grace", "text": "x", "disappears_after_s": 0})),
+        ("/api/v1/messages", json!({"who": "Grace", "text": "x", "disappears_after_s": 31_536_001})),
+        ("/api/v1/messages", json!({"who": "Grace", "text": "x", "reply_to": "starmsg1"})),
+        ("/api/v1/messages/change", json!({"id": id, "change": "edit"})),
+        ("/api/v1/messages/change", json!({"id": id, "change": "edit", "text": ""})),
+        ("/api/v1/messages/change", json!({"id": id, "change": "delete", "text": "x"})),
+        ("/api/v1/messages/change", json!({"id": id, "change": "react"})),
+        ("/api/v1/messages/change", json!({"id": id, "change": "react", "text": long})),
+        ("/api/v1/messages/change", json!({"id": id, "change": "burn"})),
+    ] {
+        let answer = post(&door, path, &body).await;
+        assert_eq!(answer.status, 400, "{body}: {answer:?}");
+    }
+    assert_eq!(door.node.commands().len(), told, "nothing of it reached the core");
+    assert!(
+        !format!(
+            "{:?}",
+            ChangeMessageRequest { id: MESSAGE, change: MessageChange::Edit, text: Some("secret".into()) }
+        )
+        .contains("secret")
+    );
+}
+
+#[tokio::test]
 async fn texts_and_names_are_not_logged() {
     let (log, _guards) = Log::take();
     let door = Door::open().await;
-    let request = SendRequest { who: "Grace".into(), text: "between us".into() };
+    let request = SendRequest::new("Grace", "between us");
     door.client().send(&request, &RequestId::generate().unwrap()).await.unwrap();
     door.client().messages(&MessagesRequest::latest("Grace")).await.unwrap();
     door.server.shutdown().await.unwrap();

@@ -17,7 +17,7 @@ use starling_proto::frame::FrameKind;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey};
 use starling_proto::invite::{Invite, InviteSecret};
 use starling_proto::message::Mode;
-use starling_proto::time::{UnixMillis, UnixSeconds};
+use starling_proto::time::{Span, UnixMillis, UnixSeconds};
 use starling_proto::version::NetworkName;
 use tokio::sync::watch;
 
@@ -158,7 +158,8 @@ fn answer_about_people(command: &Command) -> Result<CommandOutput, CommandError>
             digits: view::SafetyDigits::of(&ADA, &GRACE),
         }),
         Command::Invite { .. } => CommandOutput::Invite(Box::new(invite())),
-        Command::Send { text, .. } => CommandOutput::Sent(message(text.as_str())),
+        Command::Send { text, .. } => CommandOutput::Sent(message(text.text.as_str())),
+        Command::Change { .. } => CommandOutput::Sent(message("")),
         Command::Messages { limit, .. } => {
             CommandOutput::Messages([reply("first"), message("second")].into_iter().take(*limit).collect())
         }
@@ -315,6 +316,12 @@ pub(crate) fn message(text: &str) -> view::Message {
         received_at: NOON,
         state: MessageState::Queued,
         holders: None,
+        reply_to: None,
+        edited_at: None,
+        deleted: false,
+        lives: None,
+        ends: None,
+        reactions: Vec::new(),
     }
 }
 
@@ -327,6 +334,20 @@ pub(crate) fn reply(text: &str) -> view::Message {
         sent_at: UnixMillis::new(u64::MAX),
         state: MessageState::Read,
         ..message(text)
+    }
+}
+
+/// One of hers of which more was said.
+pub(crate) fn edited(text: &str) -> view::Message {
+    view::Message {
+        reply_to: Some(MESSAGE),
+        edited_at: Some(NOON),
+        lives: Some(Span::from_secs(60)),
+        ends: Some(NOON.seconds()),
+        reactions: [(GRACE, "+1"), (ADA, "👍")]
+            .map(|(from, reaction)| view::Reaction { from, reaction: reaction.into() })
+            .into(),
+        ..reply(text)
     }
 }
 

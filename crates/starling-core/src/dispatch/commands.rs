@@ -52,7 +52,8 @@ impl<A: OlmAccount> Core<A> {
             Command::Contact { who, change } => self.change_contact(context, &who, &change)?,
             Command::SafetyNumber { who } => self.safety_number(context, &who),
             Command::Invite { life, addresses } => self.invite(context, life, addresses)?,
-            Command::Send { who, text, request } => self.send(context, &who, &text, request.as_deref())?,
+            Command::Send { who, text, request } => self.send(context, &who, text, request.as_deref())?,
+            Command::Change { id, change } => self.change(context, &id, change)?,
             Command::Messages { who, before, limit, text } => {
                 self.messages(context, &who, (before, limit, text.as_deref()))?
             }
@@ -164,5 +165,6 @@ const fn writes(command: &Command) -> bool {
             | Command::Contact { .. }
             | Command::Invite { .. }
             | Command::Send { .. }
+            | Command::Change { .. }
     )
 }

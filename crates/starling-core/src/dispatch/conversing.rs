@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 use starling_crypto::session::OlmAccount;
 use starling_overlay::io as overlay_io;
 use starling_proto::addr::Peer;
-use starling_proto::content::MessageText;
+use starling_proto::content::{Said, Text};
 use starling_proto::ids::{AccountKey, MessageId};
 use starling_proto::invite::Invite;
 use starling_proto::limits;
@@ -16,12 +16,12 @@ use starling_proto::time::{Now, Span};
 
 use super::{Context, Core, Errand};
 use crate::directory;
-use crate::io::{CommandError, CommandOutput, ContactChange, Newcomer};
+use crate::io::{CommandError, CommandOutput, ContactChange, MessageChange, Newcomer};
 use crate::meeting::{self, ContactError, Meeting};
-use crate::storage::{MessageRow, MessageState, StorageError};
+use crate::storage::{CoreStore, MessageKind, MessageRow, MessageState, StorageError};
 use crate::talking::view::Page;
 use crate::talking::{SendError, Talking, history, trace};
-use crate::view::{self, ContactState, Message, SafetyNumber, Trace};
+use crate::view::{self, ContactState, Message, Reaction, SafetyNumber, Trace};
 
 /// Messages of one page at most: an answer stays below a few MiB.
 const PAGE: usize = 500;
@@ -132,7 +132,7 @@ impl<A: OlmAccount> Core<A> {
         &mut self,
         context: &mut Context<'_>,
         who: &str,
-        text: &MessageText,
+        text: Text,
         request: Option<&str>,
     ) -> Answer {
         let (account, state) = match self.meeting.contacts().find(who) {
@@ -144,23 +144,71 @@ impl<A: OlmAccount> Core<A> {
             None => history::random_id(context.rng),
         };
         if let Some(known) = context.store.message(&id)? {
-            let same = known.mine && known.conversation == account && known.text == text.as_str();
-            let answer = if same { Ok(self.sent(known)) } else { Err(CommandError::used_request()) };
-            return Ok(answer);
+            // It may have been edited or deleted since.
+            let unchanged = known.kind == MessageKind::Text && known.edited_at.is_none();
+            let same_text = !unchanged || known.text == text.text.as_str();
+            if known.mine && known.conversation == account && same_text {
+                return self.sent(context, known);
+            }
+            return Ok(Err(CommandError::used_request()));
         }
+        if let Some(answered) = &text.reply_to
+            && context.store.message(answered)?.is_none_or(|row| row.conversation != account)
+        {
+            return Ok(Err(CommandError::no_such_message()));
+        }
+        self.say(context, (account, state), id, Said::Text(text))
+    }
+
+    /// Says something about a text.
+    pub(super) fn change(
+        &mut self,
+        context: &mut Context<'_>,
+        of: &MessageId,
+        change: MessageChange,
+    ) -> Answer {
+        let Some(row) = context.store.message(of)?.filter(|row| !row.kind.is_change()) else {
+            return Ok(Err(CommandError::no_such_message()));
+        };
+        if row.kind != MessageKind::Text {
+            return Ok(Err(CommandError::deleted_message()));
+        }
+        let is_of_author = !matches!(change, MessageChange::React(_));
+        if is_of_author && !row.mine {
+            return Ok(Err(CommandError::others_message()));
+        }
+        let said = match change {
+            MessageChange::Edit(text) => Said::Edit { of: *of, text },
+            MessageChange::Delete => Said::Delete { of: *of },
+            MessageChange::React(reaction) => Said::React { to: *of, reaction },
+        };
+        let state = self.meeting.contacts().get(&row.conversation).map(|contact| contact.state);
+        let Some(state) = state else {
+            return Ok(Err(ContactError::Unknown(row.conversation.to_string()).into()));
+        };
+        let id = history::random_id(context.rng);
+        self.say(context, (row.conversation, state), id, said)
+    }
+
+    fn say(
+        &mut self,
+        context: &mut Context<'_>,
+        (account, state): (AccountKey, ContactState),
+        id: MessageId,
+        said: Said,
+    ) -> Answer {
         if state != ContactState::Accepted {
             return Ok(Err(CommandError::not_accepted(state)));
         }
-        let sent = self.talk(context, |talking, context| talking.send(context, &account, id, text))?;
-        Ok(match sent {
-            Ok(row) => Ok(self.sent(row)),
-            Err(SendError::NotAccepted) => Err(CommandError::not_accepted(state)),
-            Err(error) => Err(error.into()),
-        })
+        match self.talk(context, |talking, context| talking.send(context, &account, id, said))? {
+            Ok(row) => self.sent(context, row),
+            Err(SendError::NotAccepted) => Ok(Err(CommandError::not_accepted(state))),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 
-    fn sent(&self, row: MessageRow) -> CommandOutput {
-        CommandOutput::Sent(self.message_view(row))
+    fn sent(&self, context: &Context<'_>, row: MessageRow) -> Answer {
+        Ok(Ok(CommandOutput::Sent(self.message_view(context.store, row)?)))
     }
 
     pub(super) fn messages(
@@ -185,8 +233,9 @@ impl<A: OlmAccount> Core<A> {
         } else {
             self.talk(context, |talking, context| talking.messages(context, page))?
         };
-        let messages = rows.into_iter().map(|row| self.message_view(row)).collect();
-        Ok(Ok(CommandOutput::Messages(messages)))
+        let views: Result<Vec<Message>, StorageError> =
+            rows.into_iter().map(|row| self.message_view(context.store, row)).collect();
+        Ok(Ok(CommandOutput::Messages(views?)))
     }
 
     pub(super) fn trace(&self, context: &Context<'_>, id: &MessageId) -> Answer {
@@ -194,22 +243,37 @@ impl<A: OlmAccount> Core<A> {
             return Ok(Err(CommandError::no_such_message()));
         };
         let steps = trace::steps(context.store, id)?;
-        Ok(Ok(CommandOutput::Trace(Trace { message: self.message_view(row), steps })))
+        let message = self.message_view(context.store, row)?;
+        Ok(Ok(CommandOutput::Trace(Trace { message, steps })))
     }
 
-    pub(super) fn message_view(&self, row: MessageRow) -> Message {
+    pub(super) fn message_view(
+        &self,
+        store: &dyn CoreStore,
+        row: MessageRow,
+    ) -> Result<Message, StorageError> {
         let waits = row.mine && row.state <= MessageState::Stored;
-        Message {
+        let us = self.identity.account();
+        let reactions = history::reactions(store, &row)?;
+        let reaction =
+            |(mine, reaction)| Reaction { from: if mine { us } else { row.conversation }, reaction };
+        Ok(Message {
             holders: waits.then(|| self.talking.holders(&row.id)).flatten(),
             id: row.id,
             conversation: row.conversation,
-            from: if row.mine { self.identity.account() } else { row.conversation },
+            from: if row.mine { us } else { row.conversation },
             mine: row.mine,
             text: row.text,
             sent_at: row.sent_at,
             received_at: row.received_at,
             state: row.state,
-        }
+            reply_to: row.about.filter(|_| !row.kind.is_change()),
+            edited_at: row.edited_at,
+            deleted: matches!(row.kind, MessageKind::Deleted | MessageKind::Ended),
+            lives: row.lives,
+            ends: row.ends,
+            reactions: reactions.into_iter().map(reaction).collect(),
+        })
     }
 
     fn contact_output(&self, account: &AccountKey, now: Now) -> Result<CommandOutput, CommandError> {

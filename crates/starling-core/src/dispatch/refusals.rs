@@ -35,6 +35,16 @@ impl CommandError {
         Self::new(ErrorCode::NotFound, "there is no message of this id", hint)
     }
 
+    pub(super) fn deleted_message() -> Self {
+        let hint = "write another: starling send WHO TEXT";
+        Self::new(ErrorCode::Conflict, "that text has been deleted, or its time is over", hint)
+    }
+
+    pub(super) fn others_message() -> Self {
+        let hint = "what others write you can answer, or react to: starling react ID REACTION";
+        Self::new(ErrorCode::Conflict, "only who wrote a text can change or delete it", hint)
+    }
+
     pub(super) fn used_request() -> Self {
         let message = "another message was sent under this request id";
         Self::new(ErrorCode::Conflict, message, "use a new id, 128 random bits, for each message")

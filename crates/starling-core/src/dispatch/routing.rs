@@ -1,5 +1,6 @@
 //! Carries what one machine wants to the one that does it, and what came of it back.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use starling_crypto::session::OlmAccount;
@@ -248,7 +249,8 @@ impl<A: OlmAccount> Core<A> {
                 self.meet(context, |meeting, context| meeting.list_changed(context, &account));
                 return Ok(());
             }
-            Notice::Message(row) => Event::Message(self.message_view(row)),
+            Notice::Message(row) => Event::Message(Box::new(self.message_view(context.store, row)?)),
+            Notice::Changed(row) => Event::Changed(Box::new(self.message_view(context.store, row)?)),
             Notice::State { id, conversation, state } => {
                 let holders = (state == MessageState::Stored).then(|| self.talking.holders(&id)).flatten();
                 Event::MessageState { id, conversation, state, holders }

@@ -108,7 +108,7 @@ fn the_first_input_may_be_a_text_to_a_contact() {
 
     let config = Config::of(&"test".parse().unwrap());
     let mut core = Core::<Vodozemac>::load(config, now(0), &mut rng, &mut store).unwrap();
-    let (who, text) = (bob.account().to_string(), MessageText::new("back again").unwrap());
+    let (who, text) = (bob.account().to_string(), MessageText::new("back again").unwrap().into());
     let command = Command::Send { who, text, request: None };
     let input = Input::Command { id: CommandId(1), command };
     core.handle(now(0), &mut rng, &mut store, input).unwrap();

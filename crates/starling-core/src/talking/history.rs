@@ -4,17 +4,18 @@
 //! author had seen the chains of others. Its position is its author's time, but behind everything that it follows.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 use starling_crypto::secret::Secret;
-use starling_proto::content::{ChainLink, Content, ContentKind, Head, MessageText};
+use starling_proto::content::{ChainLink, Content, ContentKind, Head, Said};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::limits;
 use starling_proto::session::Party;
 use starling_proto::time::{Now, UnixMillis};
 
-use crate::storage::{ChainPlace, MessageRow, MessageState, StorageError, TalkStore};
+use crate::storage::{ChainPlace, MessageKind, MessageRow, MessageState, StorageError, TalkStore};
 
 /// A position is milliseconds, shifted by this, and above them room for a million messages of the same moment.
 const SHIFT: u32 = 20;
@@ -34,8 +35,10 @@ const TRIES: u32 = 64;
 pub enum Taken {
     /// It is in the history now.
     New {
-        /// The row.
+        /// The row. A text of which was said more before it came is as it reads now.
         row: Box<MessageRow>,
+        /// The text of which it says something, as it is now.
+        changed: Option<Box<MessageRow>>,
         /// Places of the author's chain before it that are missing, the latest of them.
         missing: Vec<u64>,
         /// Places of other chains that it names and we have not: see [`behind`].
@@ -49,7 +52,8 @@ pub enum Taken {
     Refused,
 }
 
-/// Writes a text of ours down under an id that nothing has yet, and gives the content to send.
+/// Writes down under an id that nothing has yet what we say. Gives the row, the content to send, and the text of which it
+/// says something, as it is now.
 ///
 /// # Errors
 /// [`StorageError`] from beneath.
@@ -58,8 +62,8 @@ pub fn write_own(
     now: Now,
     id: MessageId,
     (device, conversation): (DeviceKey, AccountKey),
-    text: &MessageText,
-) -> Result<(MessageRow, Content), StorageError> {
+    said: Said,
+) -> Result<(MessageRow, Content, Option<MessageRow>), StorageError> {
     let heads = store.chain_heads(&conversation)?;
     let own = heads.iter().find(|head| head.author == device);
     let link = ChainLink {
@@ -67,17 +71,18 @@ pub fn write_own(
         previous: own.map(|head| head.hash),
         heads: heads_of_others(&heads, &device),
     };
-    let kind = ContentKind::Text(text.clone());
-    let content = Content { id, sent_at: now.wall, link: Some(link), kind };
-    let mut row = row_of(&content, Party { account: conversation, device }, now, text);
+    let content = Content { id, sent_at: now.wall, link: Some(link), kind: ContentKind::Said(said.clone()) };
+    let mut row = row_of(&content, Party { account: conversation, device }, now, said);
     row.mine = true;
     row.state = MessageState::Queued;
+    row.ends = row.lives.map(|lives| now.seconds().after(lives));
     row.position = position(store, &row, &heads, content.link.as_ref())?;
     store.write_message(&row)?;
-    Ok((row, content))
+    let changed = carry_out(store, &row)?;
+    Ok((row, content, changed))
 }
 
-/// Writes a text of somebody else's down, unless it is there.
+/// Writes down what somebody else says, unless it is there.
 ///
 /// # Errors
 /// [`StorageError`] from beneath.
@@ -86,16 +91,14 @@ pub fn take(
     now: Now,
     author: Party,
     content: &Content,
-    text: &MessageText,
 ) -> Result<Taken, StorageError> {
-    let Some(link) = content.link.as_ref().filter(|link| link.sequence <= LAST) else {
-        return Ok(Taken::Refused);
-    };
+    let link = content.link.as_ref().filter(|link| link.sequence <= LAST);
+    let (Some(link), ContentKind::Said(said)) = (link, &content.kind) else { return Ok(Taken::Refused) };
     if let Some(known) = store.message(&content.id)? {
         let same = known.author == author.device && known.hash == content.hash();
         return Ok(if same { Taken::Known } else { Taken::Refused });
     }
-    let mut row = row_of(content, author, now, text);
+    let mut row = row_of(content, author, now, said.clone());
     let heads = store.chain_heads(&author.account)?;
     let head = heads.iter().find(|head| head.author == author.device);
     let seen = head.map_or(0, |head| head.sequence);
@@ -107,7 +110,91 @@ pub fn take(
     let missing = (first..link.sequence).collect();
     row.position = position(store, &row, &heads, Some(link))?;
     store.write_message(&row)?;
-    Ok(Taken::New { row: Box::new(row), missing, behind: behind(&heads, &link.heads), off_chain })
+    let mut changed = carry_out(store, &row)?;
+    if row.kind == MessageKind::Text {
+        row = changed.take().unwrap_or(row);
+    }
+    let (row, changed) = (Box::new(row), changed.map(Box::new));
+    Ok(Taken::New { row, changed, missing, behind: behind(&heads, &link.heads), off_chain })
+}
+
+/// Does to a text what was said about it, whichever of the two came first. Gives the text if it is another one now.
+///
+/// An account changes its own texts and nobody else's; of several edits the last in the conversation's order counts, which
+/// is the same on both sides.
+fn carry_out(store: &mut dyn TalkStore, new: &MessageRow) -> Result<Option<MessageRow>, StorageError> {
+    let text = match (new.kind, new.about) {
+        (MessageKind::Text, _) => Some(new.clone()),
+        (_, Some(id)) => store.message(&id)?.filter(|text| text.conversation == new.conversation),
+        (_, None) => None,
+    };
+    let Some(mut text) = text else { return Ok(None) };
+    match (text.kind, new.kind) {
+        (MessageKind::Text, MessageKind::Reaction) => return Ok(Some(text)),
+        (MessageKind::Text, _) => {}
+        (MessageKind::Deleted | MessageKind::Ended, _) => {
+            // No word of it is kept, so none that was said about it is.
+            return forget_changes(store, &text).map(|()| None);
+        }
+        _ => return Ok(None),
+    }
+    let mut changes = store.changes(&text.id)?;
+    changes.retain(|change| change.conversation == text.conversation && change.mine == text.mine);
+    if changes.iter().any(|change| change.kind == MessageKind::Deletion) {
+        return erase(store, text, MessageKind::Deleted).map(Some);
+    }
+    let Some(edit) = changes.into_iter().rfind(|change| change.kind == MessageKind::Edit) else {
+        return Ok(None);
+    };
+    if text.edited_at == Some(edit.sent_at) && text.text == edit.text {
+        return Ok(None);
+    }
+    (text.text, text.edited_at) = (edit.text, Some(edit.sent_at));
+    store.write_message(&text)?;
+    Ok(Some(text))
+}
+
+/// Keeps the place of a text and no word of it, nor of what was said about it.
+///
+/// # Errors
+/// [`StorageError`] from beneath.
+pub fn erase(
+    store: &mut dyn TalkStore,
+    mut text: MessageRow,
+    now_it_is: MessageKind,
+) -> Result<MessageRow, StorageError> {
+    text.kind = now_it_is;
+    text.text.clear();
+    (text.edited_at, text.ends) = (None, None);
+    store.write_message(&text)?;
+    forget_changes(store, &text)?;
+    Ok(text)
+}
+
+fn forget_changes(store: &mut dyn TalkStore, of: &MessageRow) -> Result<(), StorageError> {
+    for mut change in store.changes(&of.id)? {
+        if change.conversation == of.conversation && !change.text.is_empty() {
+            change.text.clear();
+            store.write_message(&change)?;
+        }
+    }
+    Ok(())
+}
+
+/// What each side thinks of a text: the last that it said, whether that is ours, and in what words.
+///
+/// # Errors
+/// [`StorageError`] from beneath.
+pub fn reactions(store: &dyn TalkStore, text: &MessageRow) -> Result<Vec<(bool, String)>, StorageError> {
+    let mut last = [(false, String::new()), (true, String::new())];
+    if text.kind == MessageKind::Text {
+        for change in store.changes(&text.id)? {
+            let of_this = change.kind == MessageKind::Reaction && change.conversation == text.conversation;
+            let sides = last.iter_mut().filter(|(mine, _)| of_this && *mine == change.mine);
+            sides.for_each(|(_, said)| said.clone_from(&change.text));
+        }
+    }
+    Ok(last.into_iter().filter(|(_, said)| !said.is_empty()).collect())
 }
 
 /// Places of chains that a message names and we, whose `heads` are these, have not, by device: at most
@@ -128,9 +215,15 @@ pub fn random_id(rng: &mut dyn CryptoRng) -> MessageId {
     MessageId::new(*Secret::<16>::random(rng).expose())
 }
 
-fn row_of(content: &Content, author: Party, now: Now, text: &MessageText) -> MessageRow {
+fn row_of(content: &Content, author: Party, now: Now, said: Said) -> MessageRow {
     // A clock that is far ahead, or a lie, would stand at the end of the conversation for ever.
     let latest = now.wall.get().saturating_add(limits::CLOCK_SLACK.as_ms());
+    let (kind, about, lives, text) = match said {
+        Said::Text(text) => (MessageKind::Text, text.reply_to, text.lives, text.text.as_str().into()),
+        Said::Edit { of, text } => (MessageKind::Edit, Some(of), None, text.as_str().into()),
+        Said::Delete { of } => (MessageKind::Deletion, Some(of), None, String::new()),
+        Said::React { to, reaction } => (MessageKind::Reaction, Some(to), None, reaction.as_str().into()),
+    };
     MessageRow {
         id: content.id,
         conversation: author.account,
@@ -142,7 +235,12 @@ fn row_of(content: &Content, author: Party, now: Now, text: &MessageText) -> Mes
         sent_at: UnixMillis::new(content.sent_at.get().min(latest)),
         received_at: now.wall,
         state: MessageState::Delivered,
-        text: text.as_str().into(),
+        kind,
+        about,
+        edited_at: None,
+        lives,
+        ends: None,
+        text,
     }
 }
 
@@ -230,9 +328,13 @@ fn free_from(store: &dyn TalkStore, conversation: &AccountKey, wanted: u64) -> R
 }
 
 #[cfg(test)]
+mod changes;
+
+#[cfg(test)]
 mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng as _;
+    use starling_proto::content::MessageText;
 
     use super::*;
     use crate::memory::MemoryStore;
@@ -262,15 +364,14 @@ mod tests {
                 id: MessageId::new((n as u128 + 1).to_be_bytes()),
                 sent_at: now(*at).wall,
                 link: Some(link),
-                kind: ContentKind::Text(words(&n.to_string())),
+                kind: words(&n.to_string()).into(),
             });
         }
         made
     }
 
     fn hear(store: &mut MemoryStore, content: &Content) -> Taken {
-        let ContentKind::Text(text) = &content.kind else { panic!("a text") };
-        take(store, now(0), ADA, content, text).unwrap()
+        take(store, now(0), ADA, content).unwrap()
     }
 
     fn shown(store: &MemoryStore) -> Vec<String> {
@@ -334,8 +435,8 @@ mod tests {
         let (mut store, chain) = (MemoryStore::default(), chain(&[1]));
         hear(&mut store, &chain[0]);
         let eve = Party { account: AccountKey::new([8; 32]), device: DeviceKey::new([9; 32]) };
-        assert_eq!(take(&mut store, now(0), eve, &chain[0], &words("0")).unwrap(), Taken::Refused);
-        let changed = Content { kind: ContentKind::Text(words("other")), ..chain[0].clone() };
+        assert_eq!(take(&mut store, now(0), eve, &chain[0]).unwrap(), Taken::Refused);
+        let changed = Content { kind: words("other").into(), ..chain[0].clone() };
         assert_eq!(hear(&mut store, &changed), Taken::Refused);
         assert_eq!(shown(&store), ["0"]);
     }
@@ -368,7 +469,8 @@ mod tests {
         let (mut store, chain) = (MemoryStore::default(), chain(&[9000]));
         hear(&mut store, &chain[0]);
         let id = random_id(&mut ChaCha8Rng::seed_from_u64(1));
-        let (_, answer) = write_own(&mut store, now(5), id, (OWN, ADA.account), &words("answer")).unwrap();
+        let said = Said::Text(words("answer").into());
+        let (_, answer, _) = write_own(&mut store, now(5), id, (OWN, ADA.account), said).unwrap();
         assert_eq!(shown(&store), ["0", "answer"]);
         let link = answer.link.unwrap();
         assert_eq!((link.sequence, link.previous, link.heads[0].hash), (1, None, chain[0].hash()));

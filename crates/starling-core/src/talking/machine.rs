@@ -12,7 +12,7 @@ use starling_proto::ids::{AccountKey, DeviceKey, NodeKey};
 use starling_proto::message::{Refusal, Request, Response};
 use starling_proto::record::Record;
 use starling_proto::session::Party;
-use starling_proto::time::{Now, Span, Tick};
+use starling_proto::time::{Now, Span, Tick, UnixSeconds};
 
 use super::acquaintance::{Acquaintance, Circle, Standing};
 use super::connections::Connections;
@@ -69,6 +69,8 @@ pub struct Talking<A: OlmAccount> {
     /// Devices that were asked to fill a gap since their link came up.
     pub(super) asked: BTreeSet<DeviceKey>,
     sweep: Tick,
+    /// When the next text of the history ends.
+    pub(super) next_end: Option<UnixSeconds>,
     wishes: VecDeque<Wish>,
     notices: VecDeque<Notice>,
 }
@@ -96,6 +98,7 @@ impl<A: OlmAccount> Talking<A> {
             keyless: BTreeMap::new(),
             asked: BTreeSet::new(),
             sweep: context.now.tick.after(SWEEP),
+            next_end: context.store.next_end()?,
             wishes: VecDeque::new(),
             notices: VecDeque::new(),
         };
@@ -341,6 +344,7 @@ impl<A: OlmAccount> Talking<A> {
                 self.renew_mail(context)?;
             }
         }
+        self.end_texts(context)?;
         self.settle(context)
     }
 
@@ -362,7 +366,9 @@ impl<A: OlmAccount> Talking<A> {
     #[must_use]
     pub fn next_timeout(&self, now: Now) -> Option<Tick> {
         let keyless = self.keyless.values().min().copied();
+        let ends = self.next_end.map(|ends| now.tick.after(ends.since(now.seconds())));
         let parts = [
+            ends,
             self.links.next_timeout(now.tick),
             self.presence.next_timeout(),
             keyless,

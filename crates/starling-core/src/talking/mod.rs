@@ -10,6 +10,7 @@
 
 pub mod acquaintance;
 pub mod connections;
+mod ending;
 #[cfg(test)]
 mod fixture;
 pub mod history;
@@ -100,6 +101,8 @@ pub enum Notice {
     },
     /// For the faces: a message has come.
     Message(MessageRow),
+    /// For the faces: a text reads otherwise, is no more, or somebody has said what they think of it.
+    Changed(MessageRow),
     /// For the faces: a message of ours has come further.
     State {
         /// Which.

@@ -49,7 +49,7 @@ enum EndsWith {
 struct Waiting {
     row: OutboxRow,
     ends: EndsWith,
-    is_text: bool,
+    is_said: bool,
     /// Whether the device has it on its disk, by its answer on the link that stands.
     on_disk: Option<Tick>,
     /// Whether it is being placed at the device's mailbox.
@@ -184,7 +184,7 @@ impl Outbox {
                     self.of_device(device).filter(|waiting| waiting.ends == EndsWith::Delivery);
                 confirmations.count() < CONFIRMATIONS
             }
-            EndsWith::Receipt if matches!(kind, ContentKind::Text(_)) => self.contents < ROWS,
+            EndsWith::Receipt if matches!(kind, ContentKind::Said(_)) => self.contents < ROWS,
             EndsWith::Receipt => self.contents < ROWS.saturating_add(RESERVED),
         }
     }
@@ -231,8 +231,8 @@ impl Outbox {
     pub fn batch(&self, device: &DeviceKey, most: usize) -> Vec<(u64, Vec<u8>)> {
         let unsent = || self.of_device(device).filter(|waiting| waiting.on_disk.is_none());
         let confirmations = unsent().filter(|waiting| waiting.ends == EndsWith::Delivery);
-        let others = unsent().filter(|waiting| waiting.ends == EndsWith::Receipt && !waiting.is_text);
-        let texts = unsent().filter(|waiting| waiting.is_text);
+        let others = unsent().filter(|waiting| waiting.ends == EndsWith::Receipt && !waiting.is_said);
+        let texts = unsent().filter(|waiting| waiting.is_said);
         fitting(confirmations.chain(others).chain(texts), most, FrameKind::Deliver.cap())
     }
 
@@ -240,8 +240,8 @@ impl Outbox {
     #[must_use]
     pub fn letter(&self, device: &DeviceKey) -> Vec<(u64, Vec<u8>)> {
         let unposted = || self.of_device(device).filter(|waiting| waiting.to_post());
-        let others = unposted().filter(|waiting| !waiting.is_text);
-        let unposted = others.chain(unposted().filter(|waiting| waiting.is_text));
+        let others = unposted().filter(|waiting| !waiting.is_said);
+        let unposted = others.chain(unposted().filter(|waiting| waiting.is_said));
         fitting(unposted, limits::DELIVER_BATCH, Buckets::ENVELOPE.longest())
     }
 
@@ -454,8 +454,8 @@ impl Outbox {
         let kind = Content::decode(&row.content).map(|content| content.kind);
         let ends = kind.as_ref().map_or(EndsWith::Receipt, ends_with);
         self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt));
-        let is_text = matches!(kind, Ok(ContentKind::Text(_)));
-        let waiting = Waiting { row, ends, is_text, on_disk: None, posting: false };
+        let is_said = matches!(kind, Ok(ContentKind::Said(_)));
+        let waiting = Waiting { row, ends, is_said, on_disk: None, posting: false };
         self.rows.insert((waiting.row.device, waiting.row.number), waiting);
     }
 
@@ -518,7 +518,7 @@ mod tests {
     const DESK: DeviceKey = DeviceKey::new([3; 32]);
 
     fn text(n: u8, length: usize) -> Content {
-        let kind = ContentKind::Text(MessageText::new("x".repeat(length)).unwrap());
+        let kind = MessageText::new("x".repeat(length)).unwrap().into();
         Content { id: MessageId::new([n; 16]), sent_at: UnixMillis::new(0), link: None, kind }
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use starling_crypto::session::{OlmAccount, OpenedMessage};
 use starling_overlay::io::Remote;
-use starling_proto::content::{Content, ContentKind, MessageText, Presence};
+use starling_proto::content::{Content, ContentKind, Presence};
 use starling_proto::ids::{DeviceKey, DeviceListHash, MessageId, RecordId};
 use starling_proto::limits;
 use starling_proto::message::{Deliver, Refusal, Response, Sealed};
@@ -18,7 +18,7 @@ use super::mailing::Haste;
 use super::trace::{self, Step};
 use super::{Context, Notice, Talking};
 use crate::meeting::Mail;
-use crate::storage::{MessageState, StorageError};
+use crate::storage::{MessageKind, MessageState, StorageError};
 
 /// How long the id of a hand-over or a refusal is remembered: longer than any key that could open it (a fallback key
 /// lives 88 days).
@@ -142,7 +142,7 @@ impl<A: OlmAccount> Talking<A> {
             return Ok(false);
         }
         match &content.kind {
-            ContentKind::Text(text) => return self.take_text(context, author, content, text),
+            ContentKind::Said(_) => return self.take_said(context, author, content),
             // Known already: it is confirmed again, and not remembered each time.
             ContentKind::Decline if standing == Some(Standing::Declined) => return Ok(true),
             ContentKind::HandOver(_) | ContentKind::Decline => {
@@ -175,16 +175,17 @@ impl<A: OlmAccount> Talking<A> {
         }
     }
 
-    fn take_text(
+    fn take_said(
         &mut self,
         context: &mut Context<'_>,
         author: Party,
         content: &Content,
-        text: &MessageText,
     ) -> Result<bool, StorageError> {
-        let (row, missing, behind, off_chain) =
-            match history::take(context.store, context.now, author, content, text)? {
-                Taken::New { row, missing, behind, off_chain } => (row, missing, behind, off_chain),
+        let (row, changed, missing, behind, off_chain) =
+            match history::take(context.store, context.now, author, content)? {
+                Taken::New { row, changed, missing, behind, off_chain } => {
+                    (row, changed, missing, behind, off_chain)
+                }
                 Taken::Known => return Ok(true),
                 Taken::Refused => return Ok(false),
             };
@@ -194,7 +195,12 @@ impl<A: OlmAccount> Talking<A> {
             (false, false) => Step::ReceivedAfterGap,
         };
         trace::note(context.store, context.now, row.id, step, Some(author.device))?;
-        self.notify(Notice::Message(*row));
+        if row.kind == MessageKind::Text {
+            self.notify(Notice::Message(*row));
+        }
+        if let Some(changed) = changed {
+            self.notify(Notice::Changed(*changed));
+        }
         self.ask_for_missing(context, author, missing, behind)?;
         Ok(true)
     }

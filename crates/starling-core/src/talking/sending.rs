@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use starling_crypto::session::OlmAccount;
 use starling_overlay::io::CallError;
 use starling_proto::addr::Peer;
-use starling_proto::content::{Content, ContentKind, MessageText, Presence};
+use starling_proto::content::{Content, ContentKind, Presence, Said};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::limits;
 use starling_proto::message::{Deliver, Request, Response, Sealed};
@@ -21,7 +21,7 @@ use super::presence::KEEP_ALIVE;
 use super::trace::{self, Step};
 use super::{Context, Notice, Talking, history};
 use crate::io::Way;
-use crate::storage::{MessageRow, MessageState, OutboxRow, StorageError};
+use crate::storage::{MessageKind, MessageRow, MessageState, OutboxRow, StorageError};
 use crate::wish::Wish;
 
 /// How long a batch may take: 24 KiB over a bad link, and a commit on a slow disk.
@@ -42,7 +42,7 @@ pub enum SendError {
 }
 
 impl<A: OlmAccount> Talking<A> {
-    /// Writes a text to somebody: into the history, and into the outbox for each of their devices. Nothing has the id
+    /// Says something to somebody: into the history, and into the outbox for each of their devices. Nothing has the id
     /// yet.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl<A: OlmAccount> Talking<A> {
         context: &mut Context<'_>,
         account: &AccountKey,
         id: MessageId,
-        text: &MessageText,
+        said: Said,
     ) -> Result<Result<MessageRow, SendError>, StorageError> {
         let person = self.circle.person(account);
         if person.is_none_or(|person| person.standing != Standing::Accepted) {
@@ -66,7 +66,11 @@ impl<A: OlmAccount> Talking<A> {
             return Ok(Err(full.into()));
         }
         let us = (context.identity.device(), *account);
-        let (row, content) = history::write_own(context.store, context.now, id, us, text)?;
+        let (row, content, changed) = history::write_own(context.store, context.now, id, us, said)?;
+        self.ends_at(row.ends);
+        if let Some(changed) = changed {
+            self.notify(Notice::Changed(changed));
+        }
         for device in devices {
             self.add(context, (*account, device), &content)?;
             trace::note(context.store, context.now, row.id, Step::Queued, Some(device))?;
@@ -109,7 +113,13 @@ impl<A: OlmAccount> Talking<A> {
         let mut read: Vec<(AccountKey, DeviceKey, Vec<MessageId>)> = Vec::new();
         for row in rows.iter_mut().filter(|row| !row.mine && row.state != MessageState::Read) {
             row.state = MessageState::Read;
-            context.store.set_message_state(&row.id, row.state)?;
+            if let Some(lives) = row.lives.filter(|_| row.kind == MessageKind::Text) {
+                row.ends = Some(context.now.seconds().after(lives));
+                self.ends_at(row.ends);
+                context.store.write_message(row)?;
+            } else {
+                context.store.set_message_state(&row.id, row.state)?;
+            }
             match read
                 .iter_mut()
                 .find(|(_, device, ids)| *device == row.author && ids.len() < limits::MESSAGE_IDS)
@@ -331,8 +341,8 @@ impl<A: OlmAccount> Talking<A> {
         let accepted = person.is_some_and(|person| person.standing == Standing::Accepted);
         let status = context.store.message_status(&row.message)?;
         let open = status.filter(|status| status.mine && status.state < MessageState::Delivered);
-        let is_text = matches!(content.kind, ContentKind::Text(_));
-        let Some(status) = open.filter(|_| accepted && is_text && !self.outbox.waits_for(&row.message))
+        let is_said = matches!(content.kind, ContentKind::Said(_));
+        let Some(status) = open.filter(|_| accepted && is_said && !self.outbox.waits_for(&row.message))
         else {
             return Ok(());
         };

@@ -236,7 +236,7 @@ fn short(device: &DeviceKey) -> String {
 
 #[cfg(test)]
 mod tests {
-    use starling_proto::content::MessageText;
+    use starling_proto::content::{MessageText, Said};
     use starling_proto::ids::AccountKey;
 
     use super::*;
@@ -257,7 +257,7 @@ mod tests {
         let mut store = MemoryStore::default();
         let us = (DeviceKey::new([1; 32]), AccountKey::new([3; 32]));
         let (id, text) = (MessageId::new([1; 16]), MessageText::new("traced").unwrap());
-        history::write_own(&mut store, Now::default(), id, us, &text).unwrap();
+        history::write_own(&mut store, Now::default(), id, us, Said::Text(text.into())).unwrap();
         let device = Some(DeviceKey::new([2; 32]));
         for _ in 0..STEPS {
             note(&mut store, Now::default(), id, Step::NotReached, device).unwrap();

@@ -118,7 +118,7 @@ impl Person {
     }
 
     pub async fn say(&self, to: &Self, text: &str) -> Message {
-        let text = MessageText::new(text).unwrap();
+        let text = MessageText::new(text).unwrap().into();
         let send = Command::Send { who: to.account.to_string(), text, request: None };
         match self.handle.command(send).await {
             Ok(CommandOutput::Sent(message)) => message,

@@ -325,6 +325,12 @@ mod tests {
             received_at: at,
             state,
             holders: None,
+            reply_to: None,
+            edited_at: None,
+            deleted: false,
+            lives: None,
+            ends: None,
+            reactions: Vec::new(),
         }
     }
 
@@ -342,11 +348,11 @@ mod tests {
         ledger.wanted(ADA, BOB);
         ledger.wanted(BOB, ADA);
         ledger.wished(WISH);
-        sees(&mut ledger, &network, BOB, Event::Message(message(&network, &WISH.text())));
+        sees(&mut ledger, &network, BOB, Event::Message(Box::new(message(&network, &WISH.text()))));
         assert_eq!(broken(&ledger), []);
-        sees(&mut ledger, &network, BOB, Event::Message(message(&network, &WISH.text())));
+        sees(&mut ledger, &network, BOB, Event::Message(Box::new(message(&network, &WISH.text()))));
         assert_eq!(broken(&ledger), [Rule::ShownOnce]);
-        sees(&mut ledger, &network, BOB, Event::Message(message(&network, "else")));
+        sees(&mut ledger, &network, BOB, Event::Message(Box::new(message(&network, "else"))));
         assert_eq!(broken(&ledger), [Rule::ShownOnce, Rule::NothingInvented]);
     }
 
@@ -355,7 +361,7 @@ mod tests {
         let (network, mut ledger) = (pair(), Ledger::default());
         ledger.wished(WISH);
         ledger.wanted(ADA, BOB);
-        sees(&mut ledger, &network, BOB, Event::Message(message(&network, &WISH.text())));
+        sees(&mut ledger, &network, BOB, Event::Message(Box::new(message(&network, &WISH.text()))));
         assert_eq!(broken(&ledger), [Rule::NoStrangers], "he has not accepted");
         let asks =
             |account: AccountKey| Event::ContactRequest { account, name: "x".into(), note: "x".into() };
@@ -366,7 +372,7 @@ mod tests {
         ledger.wanted(ADA, BOB);
         ledger.wanted(BOB, ADA);
         ledger.blocked(BOB, ADA);
-        sees(&mut ledger, &network, BOB, Event::Message(message(&network, &WISH.text())));
+        sees(&mut ledger, &network, BOB, Event::Message(Box::new(message(&network, &WISH.text()))));
         assert_eq!(broken(&ledger), [Rule::NoStrangers]);
     }
 
@@ -395,7 +401,7 @@ mod tests {
         let second = Wish { number: 1, ..WISH };
         ledger.wished(WISH);
         ledger.wished(second);
-        sees(&mut ledger, &network, BOB, Event::Message(message(&network, &second.text())));
+        sees(&mut ledger, &network, BOB, Event::Message(Box::new(message(&network, &second.text()))));
         assert_eq!(broken(&ledger), [Rule::OrderOrGap]);
     }
 

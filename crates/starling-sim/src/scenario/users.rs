@@ -180,7 +180,7 @@ fn say(network: &mut Network, want: Want) -> State {
     let command = match want {
         Want::Write(wish) => Command::Send {
             who: account(network, wish.to).to_string(),
-            text: MessageText::new(wish.text()).expect("a short text"),
+            text: MessageText::new(wish.text()).expect("a short text").into(),
             request: Some(wish.text()),
         },
         Want::Ask(_, whom) => {

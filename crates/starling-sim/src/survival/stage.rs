@@ -234,7 +234,7 @@ impl<'a> Stage<'a> {
 
     fn say(&mut self, pair: Pair, number: usize) {
         let who = self.network.node(pair.reader).account().to_string();
-        let text = MessageText::new(format!("text {number}")).expect("a short text");
+        let text = MessageText::new(format!("text {number}")).expect("a short text").into();
         match self.network.run_command(pair.writer, Command::Send { who, text, request: None }) {
             Ok(CommandOutput::Sent(message)) => {
                 self.texts.insert(message.id, Text { number, holders: None });

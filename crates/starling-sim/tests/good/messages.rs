@@ -4,7 +4,7 @@ use starling_proto::addr::Peer;
 use starling_proto::contact::ReadKey;
 use starling_proto::content::{
     ChainLink, Content, ContentKind, HandOver, Head, MailboxEpoch, MailboxGrant, MessageText, Presence,
-    PresenceStatus,
+    PresenceStatus, Reaction, Said, Text,
 };
 use starling_proto::identity::{DeviceList, Name};
 use starling_proto::ids::{
@@ -16,7 +16,7 @@ use starling_proto::message::{
     OwnerRequest, Prove, Query, Records, Refusal, Request, Response, Sealed, StoreOutcome,
 };
 use starling_proto::record::{Capability, CapabilityBody, Record, RecordBody, RecordKind, Stamp};
-use starling_proto::time::{Month, UnixMillis, UnixSeconds};
+use starling_proto::time::{Month, Span, UnixMillis, UnixSeconds};
 use starling_proto::version::ProtocolVersion;
 
 pub(super) fn leave() -> Capability {
@@ -129,12 +129,25 @@ pub(super) fn responses() -> Vec<Response> {
     ]
 }
 
-/// One of each kind; the text has a place in a chain. `list` is an encoded device list.
+/// One of each kind; what is said has a place in a chain. `list` is an encoded device list.
 pub(super) fn contents(list: &[u8]) -> Vec<Content> {
     let ids = vec![MessageId::new([8; 16])];
     let presence = Presence { status: PresenceStatus::Away, line: "tea".into(), typing: true };
     let kinds = [
-        ContentKind::Text(MessageText::new("hello").unwrap()),
+        MessageText::new("hello").unwrap().into(),
+        ContentKind::Said(Said::Text(Text {
+            text: MessageText::new("soon gone").unwrap(),
+            reply_to: Some(MessageId::new([8; 16])),
+            lives: Some(Span::from_days(7)),
+        })),
+        ContentKind::Said(Said::Edit {
+            of: MessageId::new([8; 16]),
+            text: MessageText::new("better").unwrap(),
+        }),
+        ContentKind::Said(Said::Delete { of: MessageId::new([8; 16]) }),
+        ContentKind::Said(Said::React {
+            to: MessageId::new([8; 16]), reaction: Reaction::new("♥").unwrap()
+        }),
         ContentKind::Receipt { delivered: ids.clone(), read: ids.clone() },
         ContentKind::HandOver(Box::new(hand_over(list))),
         ContentKind::Presence(presence),
@@ -147,7 +160,7 @@ pub(super) fn contents(list: &[u8]) -> Vec<Content> {
     let content = |kind: ContentKind| Content {
         id: MessageId::new([1; 16]),
         sent_at: UnixMillis::new(2),
-        link: matches!(kind, ContentKind::Text(_)).then(|| link.clone()),
+        link: matches!(kind, ContentKind::Said(_)).then(|| link.clone()),
         kind,
     };
     kinds.map(content).to_vec()

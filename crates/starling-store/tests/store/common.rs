@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use starling_core::storage::{ContactRow, ContactState, MessageRow, MessageState, OutboxRow, TraceRow};
+use starling_core::storage::{
+    ContactRow, ContactState, MessageKind, MessageRow, MessageState, OutboxRow, TraceRow,
+};
 use starling_overlay::group::AddressGroup;
 use starling_overlay::storage::HeldRecord;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, PublisherKey, RecordId, RecordKey};
@@ -138,6 +140,11 @@ pub(crate) fn message(author: u8, number: u64, text: &str) -> MessageRow {
         sent_at: UnixMillis::new(u64::MAX),
         received_at: UnixMillis::new(number),
         state: MessageState::ALL[number as usize % MessageState::ALL.len()],
+        kind: MessageKind::Text,
+        about: None,
+        edited_at: None,
+        lives: None,
+        ends: None,
         text: text.into(),
     }
 }

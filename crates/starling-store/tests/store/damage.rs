@@ -5,8 +5,9 @@ use std::fs;
 use crate::common::{TestHome, contact, message, outbox_row, record, step};
 use proptest::prelude::*;
 use starling_core::storage::{
-    ContactStore as _, CoreStore, MessageRow, MessageStore as _, OutboxStore as _, PeerStore as _,
-    RecordStore as _, SeenStore as _, SessionStore as _, Slot, SlotStore as _, StorageError, TraceStore as _,
+    ContactStore as _, CoreStore, MessageKind, MessageRow, MessageStore as _, OutboxStore as _,
+    PeerStore as _, RecordStore as _, SeenStore as _, SessionStore as _, Slot, SlotStore as _, StorageError,
+    TraceStore as _,
 };
 use starling_crypto::session::Tombstone;
 use starling_overlay::storage::DeletedRecord;
@@ -25,7 +26,7 @@ type Same = fn(&Database, &Database) -> Result<bool, StorageError>;
 
 /// What can be read of conversations, with the table that an error names, and how many of its pages are read at least
 /// where a row is 8 KiB long.
-const TALK: [(&str, usize, Same); 9] = [
+const TALK: [(&str, usize, Same); 11] = [
     ("contacts", 3, |left, right| Ok(left.contacts()? == right.contacts()?)),
     ("sessions", 3, |left, right| Ok(left.sessions(&DEVICE)? == right.sessions(&DEVICE)?)),
     ("tombstones", 1, |left, right| Ok(left.tombstones(&DEVICE)? == right.tombstones(&DEVICE)?)),
@@ -36,6 +37,14 @@ const TALK: [(&str, usize, Same); 9] = [
     ("messages", 3, |left, right| Ok(page(left, None)? == page(right, None)?)),
     ("messages", 3, |left, right| Ok(page(left, Some("wor"))? == page(right, Some("wor"))?)),
     ("messages", 1, |left, right| Ok(left.chain_heads(&CONVERSATION)? == right.chain_heads(&CONVERSATION)?)),
+    ("messages", 1, |left, right| {
+        let of = message(1, 1, "").id;
+        Ok(left.changes(&of)? == right.changes(&of)?)
+    }),
+    ("messages", 1, |left, right| {
+        let by = UnixSeconds::new(u64::MAX);
+        Ok(left.next_end()? == right.next_end()? && left.ended(by, 9)? == right.ended(by, 9)?)
+    }),
     ("outbox", 3, |left, right| Ok(left.outbox()? == right.outbox()?)),
     ("trace", 1, |left, right| {
         let id = step(1, 0).message;
@@ -80,7 +89,9 @@ fn fill_talk(database: &mut Database, step_bytes: usize) -> Result<(), StorageEr
         database.append_trace(&step(1, u32::from(number)), 9)?;
         database.note_seen(&[number; 32], UnixSeconds::new(1))?;
     }
-    Ok(())
+    let (kind, about) = (MessageKind::Reaction, Some(message(1, 1, "").id));
+    let ends = Some(UnixSeconds::new(1));
+    database.write_message(&MessageRow { kind, about, ends, ..message(9, 1, "♥") })
 }
 
 /// Touches what only writing reads: the index of petnames, what is seen, which words belong to a message.

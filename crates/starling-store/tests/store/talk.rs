@@ -7,14 +7,15 @@ use crate::conformance::OnDisk;
 use proptest::prelude::*;
 use starling_core::memory::MemoryStore;
 use starling_core::storage::{
-    ChainPlace, ContactRow, ContactState, ContactStore as _, Mailed, MessageRow, MessageState, MessageStatus,
-    MessageStore as _, OutboxStore as _, SeenStore as _, SessionStore as _, TalkStore, TraceStore as _,
+    ChainPlace, ContactRow, ContactState, ContactStore as _, Mailed, MessageKind, MessageRow, MessageState,
+    MessageStatus, MessageStore as _, OutboxStore as _, SeenStore as _, SessionStore as _, TalkStore,
+    TraceStore as _,
 };
 use starling_crypto::session::Tombstone;
 use starling_overlay::conformance::Harness;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, OlmKey, SessionId};
 use starling_proto::limits;
-use starling_proto::time::UnixSeconds;
+use starling_proto::time::{Span, UnixMillis, UnixSeconds};
 
 /// A store in memory, which nothing closes.
 #[derive(Default)]
@@ -48,6 +49,8 @@ fn check<H: Harness<Store: TalkStore>>(mut fresh: impl FnMut() -> H) {
     tombstones_are_kept_by_device_and_session(&mut fresh());
     messages_come_back_whole(&mut fresh());
     a_conversation_is_paged_by_position(&mut fresh());
+    what_is_said_about_a_message_is_no_message(&mut fresh());
+    texts_end_in_the_order_of_their_ends(&mut fresh());
     messages_at_one_position_stand_by_id(&mut fresh());
     the_heads_are_the_newest_of_each_chain(&mut fresh());
     a_chain_is_looked_through_from_a_place(&mut fresh());
@@ -152,6 +155,60 @@ fn messages_come_back_whole<H: Harness<Store: TalkStore>>(harness: &mut H) {
         assert_eq!(harness.store().messages(&CONVERSATION, None, 9, None).unwrap(), rows);
         harness.reopen();
     }
+}
+
+fn what_is_said_about_a_message_is_no_message<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let of = message(2, 1, "hello there").id;
+    let said = |number, kind| MessageRow { kind, about: Some(of), ..message(2, number, "hello") };
+    let answer = said(2, MessageKind::Text);
+    let changes =
+        [said(3, MessageKind::Edit), said(4, MessageKind::Reaction), said(5, MessageKind::Deletion)];
+    let elsewhere = MessageRow {
+        kind: MessageKind::Reaction,
+        about: Some(MessageId::new([7; 16])),
+        edited_at: Some(UnixMillis::new(u64::MAX)),
+        lives: Some(Span::from_secs(9)),
+        ..message(2, 6, "hello")
+    };
+    for row in [&changes[2], &changes[0], &answer, &elsewhere, &changes[1], &message(2, 1, "hello there")] {
+        harness.store().write_message(row).unwrap();
+    }
+    let gone = MessageRow { kind: MessageKind::Ended, text: String::new(), ..message(2, 7, "") };
+    let deleted = MessageRow { kind: MessageKind::Deleted, text: String::new(), ..message(2, 8, "") };
+    harness.store().write_message(&message(2, 8, "hello again")).unwrap();
+    for row in [&gone, &deleted] {
+        harness.store().write_message(row).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(harness.store().message(&elsewhere.id).unwrap(), Some(elsewhere.clone()));
+        assert_eq!(harness.store().changes(&of).unwrap(), changes);
+        let mut positions = |text| -> Vec<u64> {
+            let rows = harness.store().messages(&CONVERSATION, None, 99, text).unwrap();
+            rows.into_iter().map(|row| row.position).collect()
+        };
+        assert_eq!(positions(None), [1, 2, 8]);
+        assert_eq!(positions(Some("hello")), [1, 2], "and what is deleted is not found");
+        assert_eq!(harness.store().chain_heads(&CONVERSATION).unwrap()[0].sequence, 8, "but in its chain");
+        harness.reopen();
+    }
+}
+
+fn texts_end_in_the_order_of_their_ends<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    assert_eq!(harness.store().next_end().unwrap(), None);
+    let ending = |number, at| MessageRow { ends: Some(UnixSeconds::new(at)), ..message(2, number, "text") };
+    let rows = [ending(4, 0), ending(2, 5), ending(3, 6), ending(1, u64::MAX)];
+    for row in rows.iter().rev().chain([&message(2, 5, "for ever")]) {
+        harness.store().write_message(row).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(harness.store().next_end().unwrap(), Some(UnixSeconds::new(0)));
+        assert_eq!(harness.store().ended(UnixSeconds::new(5), 9).unwrap(), rows[..2]);
+        assert_eq!(harness.store().ended(UnixSeconds::new(6), 1).unwrap(), rows[..1]);
+        assert_eq!(harness.store().ended(UnixSeconds::new(u64::MAX), 9).unwrap(), rows);
+        harness.reopen();
+    }
+    harness.store().write_message(&MessageRow { ends: None, ..rows[0].clone() }).unwrap();
+    assert_eq!(harness.store().next_end().unwrap(), Some(UnixSeconds::new(5)));
 }
 
 fn a_conversation_is_paged_by_position<H: Harness<Store: TalkStore>>(harness: &mut H) {

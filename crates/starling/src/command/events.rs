@@ -83,6 +83,14 @@ impl Report for EventLine {
         page.line([what, plain("  "), detail]);
         match &self.event {
             EventBody::Message(message) => page.block(2, &message.text),
+            EventBody::MessageChanged(message) => {
+                page.block(2, &message.text);
+                for reaction in &message.reactions {
+                    let whose =
+                        if reaction.from == message.conversation { "they react: " } else { "you react: " };
+                    page.indented(2, [dim(whose), plain(&reaction.reaction)]);
+                }
+            }
             EventBody::ContactRequest { name, note, .. } => {
                 page.indented(2, [dim("name: "), plain(name)]);
                 page.block(2, note);
@@ -117,6 +125,14 @@ fn line(event: &EventBody) -> (Piece<'_>, Piece<'_>) {
             (dim("presence"), plain(format!("{account} is {}{typing}", person::word(*presence))))
         }
         EventBody::Message(message) => (bold("message"), plain(message.from.to_string())),
+        EventBody::MessageChanged(message) => {
+            let how = match (message.deleted, message.edited_at) {
+                (true, _) => " is deleted",
+                (false, Some(_)) => " is edited",
+                (false, None) => "",
+            };
+            (dim("message changed"), plain(format!("{}{how}", message.id)))
+        }
         EventBody::MessageState { id, state, .. } => {
             (dim("message state"), plain(format!("{id} is {}", messages::word(*state))))
         }

@@ -17,6 +17,7 @@ Examples:
   starling messages bob
   starling messages bob --search croquet
   starling messages bob --limit 20 --before starmsg1…     the 20 before that one
+  starling messages bob --ids                             what `edit`, `delete`, `react` and `send --reply-to` want
   starling messages bob --json | jq -r '.messages[].text'";
 
 /// Show the messages with a contact, oldest first. What is shown counts as read, and its author is told.
@@ -38,12 +39,16 @@ pub(crate) struct Args {
     /// Show only messages that hold this text.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
+
+    /// Show the id of each message.
+    #[arg(long)]
+    ids: bool,
 }
 
 pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
     let home = context.home()?;
     let form = context.output.form();
-    let Args { who, limit, before, search } = args;
+    let Args { who, limit, before, search, ids } = args;
     let request = MessagesRequest { who, before, limit, search };
     let conversation = Context::block_on(async {
         let client = client::connect(&home)?;
@@ -57,7 +62,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Fai
             _ => None,
         };
         let with = with.map(|contact| person::title(&contact));
-        Ok(Conversation { full: read.messages.len() == usize::from(limit), read, with })
+        Ok(Conversation { full: read.messages.len() == usize::from(limit), read, with, ids })
     })?;
     context.output.show(&conversation)?;
     Ok(ExitCode::SUCCESS)
@@ -103,6 +108,9 @@ struct Conversation {
     /// Whether there may be older ones.
     #[serde(skip)]
     full: bool,
+    /// Whether each shows its id.
+    #[serde(skip)]
+    ids: bool,
 }
 
 impl Report for Conversation {
@@ -121,6 +129,7 @@ impl Report for Conversation {
                 page.line([dim(day.clone())]);
             }
             rows.extend(rows_of(message, &at));
+            rows.extend(self.remarks(message));
         }
         page.table(2, rows);
         match messages.first() {
@@ -128,6 +137,38 @@ impl Report for Conversation {
             Some(first) if self.full => page.line([dim(format!("older ones: --before {}", first.id))]),
             Some(_) => {}
         }
+    }
+}
+
+impl Conversation {
+    /// What else is to be said of a message, each in a row whose word of ours stands in the column of the states.
+    fn remarks<'a>(&'a self, message: &'a Message) -> Vec<Vec<Piece<'a>>> {
+        let remark = |who: &'a str, word: &'a str, piece| vec![plain(""), plain(who), dim(word), piece];
+        let mut rows = Vec::new();
+        if let Some(answered) = &message.reply_to {
+            let known = self.read.messages.iter().find(|known| known.id == *answered && !known.deleted);
+            let quote = known.and_then(|known| written(&known.text).next());
+            rows.push(remark("", "answers", quote.unwrap_or_else(|| dim(answered.to_string()))));
+        }
+        if message.deleted {
+            rows.push(remark("", "deleted", plain("")));
+        }
+        if let Some(at) = message.edited_at {
+            let at = Local::of(at);
+            rows.push(remark("", "edited", dim(format!("{} {}", at.day(), at.minute()))));
+        }
+        if let Some(at) = message.disappears_at {
+            let at = Local::of(at);
+            rows.push(remark("", "until", dim(format!("{} {}", at.day(), at.minute()))));
+        }
+        for reaction in &message.reactions {
+            let who = if reaction.from == message.conversation { "they" } else { "you" };
+            rows.push(remark(who, "react", plain(&reaction.reaction)));
+        }
+        if self.ids {
+            rows.push(remark("", "id", dim(message.id.to_string())));
+        }
+        rows
     }
 }
 
@@ -151,6 +192,7 @@ fn rows_of<'a>(message: &'a Message, at: &Local) -> Vec<Vec<Piece<'a>>> {
 
 #[cfg(test)]
 mod tests {
+    use starling_api::types::Reaction;
     use starling_proto::ids::AccountKey;
 
     use super::*;
@@ -166,12 +208,22 @@ mod tests {
             received_at: format!("2026-11-2{n}T11:30:00.000Z").parse().unwrap(),
             state,
             holders: None,
+            reply_to: None,
+            edited_at: None,
+            deleted: false,
+            disappears_after_s: None,
+            disappears_at: None,
+            reactions: Vec::new(),
         }
     }
 
     fn text(messages: Vec<Message>, full: bool) -> String {
-        let conversation =
-            Conversation { read: Messages { messages }, with: Some("Bob abcd-efgh".into()), full };
+        let conversation = Conversation {
+            read: Messages { messages },
+            with: Some("Bob abcd-efgh".into()),
+            full,
+            ids: false,
+        };
         let mut page = Page::default();
         conversation.describe(&mut page);
         page.render(false).to_string()
@@ -204,6 +256,39 @@ mod tests {
             ]
         );
         assert!(shown.starts_with("Bob abcd-efgh\n2026-11-21 ("), "{shown}");
+    }
+
+    #[test]
+    fn what_was_said_about_a_message_stands_beneath_it() {
+        let first = Message {
+            edited_at: Some("2026-11-21T11:31:00.000Z".parse().unwrap()),
+            reactions: vec![Reaction { from: AccountKey::new([2; 32]), reaction: "+1\nyou".into() }],
+            ..message(1, false, "tea at six?", MessageState::Read)
+        };
+        let answer = Message {
+            reply_to: Some(first.id),
+            reactions: vec![Reaction { from: AccountKey::new([1; 32]), reaction: "\u{1b}[2J".into() }],
+            ..message(2, true, "yes", MessageState::Read)
+        };
+        let gone = Message { deleted: true, ..message(2, true, "", MessageState::Read) };
+        let shown = text(vec![first, answer, gone], false);
+        let shown: Vec<String> = columns(&shown)[2..]
+            .iter()
+            .map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert!(shown[1].starts_with("edited 2026-11-21"), "{shown:?}");
+        assert_eq!(
+            [&shown[..1], &shown[2..3], &shown[4..]].concat(),
+            [
+                "they tea at six?",
+                "you react +1<U+000A>you",
+                "you read yes",
+                "answers tea at six?",
+                "they react <U+001B>[2J",
+                "you read",
+                "deleted",
+            ]
+        );
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 mod completions;
 mod contact;
+mod delete;
 mod demo;
 mod doctor;
+mod edit;
 mod events;
 mod init;
 mod invite;
 mod lab;
 mod messages;
 mod profile;
+mod react;
 mod restore;
 mod run;
 mod search;
@@ -39,6 +42,9 @@ pub(crate) enum Command {
     Invite(invite::Args),
     Send(send::Args),
     Messages(messages::Args),
+    Edit(edit::Args),
+    Delete(delete::Args),
+    React(react::Args),
     Trace(trace::Args),
     Events(events::Args),
     Doctor(doctor::Args),
@@ -65,6 +71,9 @@ impl Command {
             Self::Invite(args) => invite::run(args, context),
             Self::Send(args) => send::run(args, context),
             Self::Messages(args) => messages::run(args, context),
+            Self::Edit(args) => edit::run(args, context),
+            Self::Delete(args) => delete::run(args, context),
+            Self::React(args) => react::run(args, context),
             Self::Trace(args) => trace::run(args, context),
             Self::Events(args) => events::run(args, context),
             Self::Doctor(args) => doctor::run(args, context),

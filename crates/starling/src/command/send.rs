@@ -8,6 +8,7 @@ use serde::Serialize;
 use starling_api::client::ClientError;
 use starling_api::request_id::RequestId;
 use starling_api::types::{ErrorBody, SendReply, SendRequest};
+use starling_proto::ids::MessageId;
 use starling_proto::limits;
 use starling_proto::time::Span;
 
@@ -27,6 +28,8 @@ Examples:
   starling send bob hello --wait delivered           until it is on their disk
   starling send bob hello --wait read --timeout 1h
   starling send bob -- \"--help is no option here\"
+  starling send bob \"at five then\" --reply-to starmsg1…
+  starling send bob \"the code is 4711\" --disappear 1h
 
 It is on your own disk when the command ends, and goes on trying for 30 days while your peer runs.";
 
@@ -40,6 +43,15 @@ pub(crate) struct Args {
     /// What, at most 8192 bytes; `-` reads it from standard input.
     text: String,
 
+    /// Answer this message of the conversation.
+    #[arg(long, value_name = "ID")]
+    reply_to: Option<MessageId>,
+
+    /// Let it disappear so long after they have read it, and here so long from now: a whole number and s, m, h or d, at
+    /// most 365d. What they copy elsewhere stays.
+    #[arg(long, value_name = "TIME", value_parser = life)]
+    disappear: Option<Span>,
+
     /// Wait until it has come so far.
     #[arg(long, value_enum)]
     wait: Option<Goal>,
@@ -52,7 +64,11 @@ pub(crate) struct Args {
 pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
     let home = context.home()?;
     let client = client::connect(&home)?;
-    let request = SendRequest { who: args.who, text: input::text(args.text, limits::TEXT)? };
+    let request = SendRequest {
+        reply_to: args.reply_to,
+        disappears_after_s: args.disappear.map(seconds),
+        ..SendRequest::new(args.who, input::text(args.text, limits::TEXT)?)
+    };
     let (sent, ended) = Context::block_on(async {
         let waiting = match args.wait {
             // Before sending, so that nothing is missed.
@@ -85,6 +101,15 @@ fn unfinished(sent: SendReply, failure: Failure, output: &mut Output) -> Result<
             Err(failure)
         }
     }
+}
+
+fn life(text: &str) -> Result<Span, String> {
+    let life = span::parse(text)?;
+    if life > limits::LONGEST_LIFE { Err("at most 365d".to_owned()) } else { Ok(life) }
+}
+
+fn seconds(span: Span) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl Report for SendReply {

@@ -29,7 +29,7 @@ impl Echo {
                     continue;
                 }
                 let text = format!("{MARK}{}", message.text);
-                let request = SendRequest { who: message.conversation.to_string(), text };
+                let request = SendRequest::new(message.conversation.to_string(), text);
                 client.send(&request, &request_id()?).await?;
             }
         })))

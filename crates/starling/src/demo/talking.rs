@@ -110,7 +110,7 @@ impl Demo {
         let mut last = None;
         for line in 0..WAITING {
             said.push(format!("while you were away: {line}"));
-            let request = SendRequest { who: away.to_string(), text: format!("while you were away: {line}") };
+            let request = SendRequest::new(away.to_string(), format!("while you were away: {line}"));
             last = Some(friend.client()?.send(&request, &request_id()?).await?);
         }
         let last = last.ok_or_else(|| broken("nothing was said"))?;
@@ -160,7 +160,7 @@ impl DemoPeer {
     }
 
     async fn say(&self, to: &Self, text: &str) -> Result<MessageId, Failure> {
-        let request = SendRequest { who: to.account().await?.to_string(), text: text.to_owned() };
+        let request = SendRequest::new(to.account().await?.to_string(), text);
         Ok(self.client()?.send(&request, &request_id()?).await?.id)
     }
 

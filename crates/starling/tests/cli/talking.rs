@@ -128,6 +128,75 @@ fn a_text_comes_from_standard_input() {
 }
 
 #[test]
+fn a_text_is_answered_edited_reacted_to_and_deleted() {
+    let (ada, bob) = Person::contacts();
+    let first = ada.json(["send", "bob", "tea at five?"])["id"].as_str().unwrap().to_owned();
+    assert_eq!(bob.until("message")["id"], first.as_str());
+    let answer = bob.json(["send", "ada", "with milk", "--reply-to", &first]);
+    assert_eq!(ada.until("message")["reply_to"], first.as_str());
+    ada.json(["edit", &first, "tea at six?"]);
+    let changed = bob.until("message_changed");
+    assert_eq!((&changed["text"], &changed["deleted"]), (&json!("tea at six?"), &Value::Null));
+    let reaction = bob.json(["react", &first, "👍"]);
+    assert!(reaction["id"] != first.as_str(), "it travels by itself: {reaction}");
+    let with_reaction = |event: &Value| event["reactions"][0]["reaction"] == "👍";
+    let changed = ada.until_that("message_changed", with_reaction);
+    assert_eq!(changed["reactions"][0]["from"], bob.account.as_str());
+    ada.ask_until(["trace", reaction["id"].as_str().unwrap()], |trace| trace["mine"] == false);
+
+    let shown = bob.run(["messages", "ada", "--ids"]).out;
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let answer = answer["id"].as_str().unwrap();
+    for row in [
+        "they tea at six? edited 20",
+        "you react 👍",
+        &format!("id {first}"),
+        "with milk answers tea at six?",
+        answer,
+    ] {
+        assert!(shown.contains(row), "{row}: {shown}");
+    }
+
+    bob.json(["react", &first, "--remove"]);
+    ada.until_that("message_changed", |event| event["reactions"].is_null());
+    ada.json(["delete", &first]);
+    bob.until_that("message_changed", |event| event["deleted"] == true);
+    for (one, other) in [(&ada, "bob"), (&bob, "ada")] {
+        let read = one.json(["messages", other]);
+        assert_eq!(texts(&read), ["", "with milk"], "{read}");
+        assert!(one.run(["messages", other]).out.contains("deleted"));
+    }
+    for (words, code, why) in [
+        (&["edit", &first, "tea at seven?"][..], 1, "has been deleted"),
+        (&["delete", answer], 1, "only who wrote a text"),
+        (&["edit", &first[..20], "x"], 2, "invalid value"),
+        (&["react", &first], 2, "required"),
+        (&["send", "bob", "x", "--disappear", "366d"], 2, "at most 365d"),
+        (&["send", "bob", "x", "--reply-to", &first.replace(char::is_numeric, "q")], 2, "invalid value"),
+    ] {
+        let refused = ada.run(words);
+        assert!(refused.code == Some(code) && refused.err.contains(why), "{words:?}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_text_disappears() {
+    let (ada, bob) = Person::contacts();
+    let sent = ada.json(["send", "bob", "the code is 4711", "--disappear", "2s"]);
+    let came = bob.until("message");
+    assert_eq!((&came["disappears_after_s"], &came["disappears_at"]), (&json!(2), &Value::Null));
+    let read = bob.json(["messages", "ada"]);
+    assert!(
+        texts(&read) == ["the code is 4711"] && read["messages"][0]["disappears_at"].is_string(),
+        "{read}"
+    );
+    for (one, other) in [(&ada, "bob"), (&bob, "ada")] {
+        one.until_that("message_changed", |event| event["id"] == sent["id"] && event["deleted"] == true);
+        assert!(texts(&one.json(["messages", other])).is_empty());
+    }
+}
+
+#[test]
 fn a_history_is_paged_and_searched() {
     let (ada, bob) = Person::contacts();
     for text in ["one egg", "two eggs", "three ducks", "four eggs"] {

@@ -4,13 +4,16 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use starling_core::io::{Command, CommandOutput};
+use starling_core::view::Message;
 use starling_proto::ids::MessageId;
 
 use super::AppState;
 use crate::request_id::RequestId;
 use crate::server::body::JsonBody;
 use crate::server::failure::Failure;
-use crate::types::{Code, ErrorReply, Messages, MessagesRequest, SendReply, SendRequest, Trace};
+use crate::types::{
+    ChangeMessageRequest, Code, ErrorReply, Messages, MessagesRequest, SendReply, SendRequest, Trace,
+};
 
 /// Writes a text to a contact. The `Idempotency-Key` is kept with the message: under the same one it is sent once,
 /// also across restarts of the node.
@@ -33,11 +36,33 @@ pub(super) async fn send(
     JsonBody(request): JsonBody<SendRequest>,
 ) -> Result<Json<SendReply>, Failure> {
     let command = request.command(id.map(|Extension(id)| id))?;
-    let view = shared.ask(command, |output| match output {
+    Ok(Json(shared.ask(command, sent).await?.into()))
+}
+
+/// Says something about a text, to whoever has it: edits or deletes one of ours, or reacts to one. What is said travels as a
+/// message of its own; its id and how far it has come are the answer.
+#[utoipa::path(
+    post,
+    path = "/api/v1/messages/change",
+    request_body = ChangeMessageRequest,
+    responses(
+        (status = 200, description = "It is in the outbox, on disk.", body = SendReply),
+        (status = "default", description = "Refused.", body = ErrorReply)
+    )
+)]
+pub(super) async fn change(
+    State(shared): AppState,
+    JsonBody(request): JsonBody<ChangeMessageRequest>,
+) -> Result<Json<SendReply>, Failure> {
+    let view = shared.ask(Command::try_from(request)?, sent);
+    Ok(Json(view.await?.into()))
+}
+
+fn sent(output: CommandOutput) -> Option<Message> {
+    match output {
         CommandOutput::Sent(view) => Some(view),
         _ => None,
-    });
-    Ok(Json(view.await?.into()))
+    }
 }
 
 /// Reads a conversation. The messages of others that it gives count as read, which is why it is a POST.

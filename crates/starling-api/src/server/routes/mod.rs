@@ -83,6 +83,7 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(contacts::safety))
         .routes(routes!(invites::make))
         .routes(routes!(messages::send))
+        .routes(routes!(messages::change))
         .routes(routes!(messages::read))
         .routes(routes!(messages::trace))
         .routes(routes!(events::events))

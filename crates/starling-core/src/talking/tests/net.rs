@@ -10,7 +10,7 @@ use starling_crypto::keys::{DepositorSecret, MailboxSecret, SigningSecret as _};
 use starling_crypto::secret::Secret;
 use starling_crypto::session::{OlmAccount as _, SessionBook, Vodozemac, VodozemacSession};
 use starling_overlay::io::{CallError, ChannelBinding, Placement, Remote};
-use starling_proto::content::{ContentKind, HandOver, MailboxEpoch, MailboxGrant, MessageText};
+use starling_proto::content::{ContentKind, HandOver, MailboxEpoch, MailboxGrant, MessageText, Said};
 use starling_proto::identity::{Bundle, Envelope, Name};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey, RecordKey};
 use starling_proto::message::{Deliver, DeviceProof, Request, Response};
@@ -196,19 +196,20 @@ impl Net {
 
     pub(super) fn say(&mut self, side: usize, text: &str) -> MessageId {
         let (to, text) = (self.account(1 - side), MessageText::new(text).unwrap());
+        let said = Said::Text(text.into());
         // What was not committed was not said: the user says it again.
         let crashes = self.crash_next == Some(side);
         let row = self
             .with(side, |talking, context| {
                 let id = crate::talking::history::random_id(context.rng);
-                talking.send(context, &to, id, &text)
+                talking.send(context, &to, id, said.clone())
             })
             .unwrap();
         if crashes {
             return self
                 .with(side, |talking, context| {
                     let id = crate::talking::history::random_id(context.rng);
-                    talking.send(context, &to, id, &text)
+                    talking.send(context, &to, id, said.clone())
                 })
                 .unwrap()
                 .id;

@@ -18,6 +18,7 @@ use starling_proto::message::{Hello, Mode, Request, Response};
 use starling_proto::record::Stamp;
 use starling_proto::time::{Month, Span};
 
+use crate::settings::{self, Settings};
 use crate::storage::MessageState;
 use crate::view::{self, Profile, SearchResults, Status, WhoAmI};
 
@@ -112,6 +113,17 @@ pub enum Command {
     },
     /// Appear in the directory, or no longer.
     SetListed(bool),
+    /// What do others learn of me while I talk?
+    ShowSettings,
+    /// Change that.
+    SetSettings(settings::Changes),
+    /// Tell a contact that we are typing to them, or have stopped: believed for ten seconds.
+    Typing {
+        /// Whom, as for [`Self::Contact`].
+        who: String,
+        /// Whether we are.
+        typing: bool,
+    },
     /// Find people by words or beginnings of words.
     Search {
         /// What the user typed, a word each.
@@ -235,11 +247,14 @@ pub enum CommandOutput {
     WhoAmI(WhoAmI),
     /// To [`Command::ShowProfile`], [`Command::SetProfile`] and [`Command::SetListed`].
     Profile(Profile),
+    /// To [`Command::ShowSettings`] and [`Command::SetSettings`].
+    Settings(Settings),
     /// To [`Command::Search`].
     Search(SearchResults),
     /// To [`Command::Contacts`].
     Contacts(Vec<view::Contact>),
-    /// To [`Command::AddContact`] and [`Command::Contact`]: how they stand now, or stood before they were forgotten.
+    /// To [`Command::AddContact`], [`Command::Contact`] and [`Command::Typing`]: how they stand now, or stood before they
+    /// were forgotten.
     Contact(view::Contact),
     /// To [`Command::SafetyNumber`].
     SafetyNumber(view::SafetyNumber),

@@ -25,6 +25,7 @@ pub mod memory;
 pub mod profile;
 pub mod publisher;
 pub mod search;
+pub mod settings;
 pub mod storage;
 pub mod talking;
 pub mod verify;

@@ -26,12 +26,21 @@ pub enum Slot {
     InboxKeys,
     /// Under which keys contacts find our addresses.
     Locator,
+    /// What others learn of us while we talk.
+    Settings,
 }
 
 impl Slot {
     /// Every slot.
-    pub const ALL: [Self; 6] =
-        [Self::Identity, Self::Profile, Self::Publications, Self::OlmAccount, Self::InboxKeys, Self::Locator];
+    pub const ALL: [Self; 7] = [
+        Self::Identity,
+        Self::Profile,
+        Self::Publications,
+        Self::OlmAccount,
+        Self::InboxKeys,
+        Self::Locator,
+        Self::Settings,
+    ];
 
     /// The row's key.
     #[must_use]
@@ -43,6 +52,7 @@ impl Slot {
             Self::OlmAccount => 4,
             Self::InboxKeys => 5,
             Self::Locator => 6,
+            Self::Settings => 7,
         }
     }
 }

@@ -293,12 +293,20 @@ pub enum PresenceStatus {
 impl PresenceStatus {
     const ALL: [Self; 3] = [Self::Online, Self::Away, Self::Busy];
 
-    const fn number(self) -> u32 {
+    /// The number on the wire and on disk.
+    #[must_use]
+    pub const fn number(self) -> u32 {
         match self {
             Self::Online => 1,
             Self::Away => 2,
             Self::Busy => 3,
         }
+    }
+
+    /// The status of a number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.number() == number)
     }
 }
 
@@ -506,7 +514,7 @@ impl MailboxGrant {
 impl Presence {
     fn from_wire(presence: wire::Presence) -> Result<Self, DecodeError> {
         limits::bytes_at_most("status line", presence.line.len(), limits::STATUS_LINE)?;
-        let status = PresenceStatus::ALL.into_iter().find(|status| status.number() == presence.status);
+        let status = PresenceStatus::from_number(presence.status);
         let bad = DecodeError::OutOfRange { what: "status", got: u64::from(presence.status) };
         Ok(Self { status: status.ok_or(bad)?, line: presence.line, typing: presence.typing })
     }

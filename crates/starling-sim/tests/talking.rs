@@ -11,6 +11,7 @@
 use starling_core::config::Config;
 use starling_core::io::{Command, CommandOutput, ContactChange, ErrorCode, Event, MessageChange, Newcomer};
 use starling_core::profile::Profile;
+use starling_core::settings::Changes;
 use starling_core::view::{Contact, ContactState, Message, MessageState, Reaction as Reacted};
 use starling_proto::addr::JoinAddr;
 use starling_proto::content::{MessageText, Reaction, Text};
@@ -365,4 +366,51 @@ fn a_text_disappears_on_both_sides_each_by_its_own_time() {
     let next = say(&mut network, ADA, BOB, "and what follows arrives");
     delivered(&mut network, &next);
     assert_eq!(texts(&history(&mut network, BOB, ADA)), ["and what follows arrives"]);
+}
+
+#[test]
+fn who_does_not_tell_is_not_seen_typing_and_reading() {
+    let mut network = network(14, 6);
+    befriend(&mut network, ADA, BOB);
+    let set = |network: &mut Network, changes| {
+        network.run_command(BOB, Command::SetSettings(changes)).unwrap();
+    };
+    let typing = |network: &mut Network| {
+        let who = account(network, ADA).to_string();
+        network.run_command(BOB, Command::Typing { who, typing: true }).unwrap();
+        network.run_for(Span::from_secs(3));
+        let who = account(network, BOB);
+        contacts(network, ADA).into_iter().any(|contact| contact.account == who && contact.presence.typing)
+    };
+    let read = |network: &mut Network, text: &str| {
+        let said = say(network, ADA, BOB, text);
+        delivered(network, &said);
+        history(network, BOB, ADA);
+        network.run_for(Span::from_secs(3));
+        history(network, ADA, BOB).last().unwrap().state
+    };
+    let warm = say(&mut network, ADA, BOB, "warm");
+    delivered(&mut network, &warm);
+    assert!(typing(&mut network));
+    assert_eq!(read(&mut network, "one"), MessageState::Read);
+    network.run_for(Span::from_secs(20));
+
+    set(&mut network, Changes { typing: Some(false), read_receipts: Some(false), ..Changes::default() });
+    assert!(!typing(&mut network));
+    assert_eq!(read(&mut network, "two"), MessageState::Delivered);
+    network.kill(BOB);
+    network.restart(BOB, None);
+    assert_eq!(read(&mut network, "three"), MessageState::Delivered, "and so after a restart");
+    assert!(!typing(&mut network));
+
+    let changes = Changes { read_receipts: Some(true), line: Some("tea".into()), ..Changes::default() };
+    set(&mut network, changes);
+    assert_eq!(read(&mut network, "four"), MessageState::Read);
+    let states: Vec<MessageState> =
+        history(&mut network, ADA, BOB).into_iter().map(|message| message.state).collect();
+    let unseen = MessageState::Delivered;
+    assert_eq!(states[1..], [MessageState::Read, unseen, unseen, MessageState::Read], "and it stays so");
+    let who = account(&network, BOB);
+    let lines = contacts(&mut network, ADA).into_iter().find(|contact| contact.account == who);
+    assert_eq!(lines.unwrap().presence.line, "tea");
 }

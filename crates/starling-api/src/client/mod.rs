@@ -29,8 +29,8 @@ use crate::token::Token;
 use crate::types::{
     AddContactRequest, ChangeContactRequest, ChangeMessageRequest, Contact, Contacts, ErrorReply,
     InviteReply, InviteRequest, JoinReply, JoinRequest, ListedRequest, Messages, MessagesRequest, Profile,
-    ProfileRequest, SafetyNumber, SafetyRequest, SearchReply, SearchRequest, SendReply, SendRequest, Status,
-    Trace, WhoAmI,
+    ProfileRequest, SafetyNumber, SafetyRequest, SearchReply, SearchRequest, SendReply, SendRequest,
+    Settings, SettingsRequest, Status, Trace, TypingRequest, WhoAmI,
 };
 
 /// How long the client waits for an answer: a little longer than the server does, so that the server's explanation arrives first.
@@ -124,6 +124,30 @@ impl Client {
     /// [`ClientError`]; refused with `bad_input` if `whom` is neither an account id nor an invite.
     pub async fn add_contact(&self, request: &AddContactRequest) -> Result<Contact, ClientError> {
         self.post("/api/v1/contacts/add", request).await
+    }
+
+    /// What others learn of us while we talk.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn settings(&self) -> Result<Settings, ClientError> {
+        self.get("/api/v1/settings").await
+    }
+
+    /// Changes settings; the settings as they are then.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `bad_input` if the status line is too long.
+    pub async fn set_settings(&self, request: &SettingsRequest) -> Result<Settings, ClientError> {
+        self.post("/api/v1/settings", request).await
+    }
+
+    /// Tells a contact that we are typing to them, or have stopped.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `not_found` if there is nobody of that name.
+    pub async fn typing(&self, request: &TypingRequest) -> Result<Contact, ClientError> {
+        self.post("/api/v1/contacts/typing", request).await
     }
 
     /// Changes how somebody stands; how they stand then, or stood before they were forgotten.

@@ -9,6 +9,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use starling_api::backend::{Backend, Cursor, EventFeed, NodeInfo, Notice};
 use starling_core::io::{Command, CommandError, CommandOutput, ContactChange, ErrorCode, Event, Newcomer};
 use starling_core::publisher::Progress;
+use starling_core::settings::Settings;
 use starling_core::view::{self, ContactState, MessageState, PresenceStatus, Step};
 use starling_node::{Answers, Counts, MessageCounts};
 use starling_overlay::holder::{Turnover, Usage};
@@ -147,6 +148,7 @@ fn answer_about_people(command: &Command) -> Result<CommandOutput, CommandError>
         Command::Contact { who, .. }
         | Command::SafetyNumber { who }
         | Command::Send { who, .. }
+        | Command::Typing { who, .. }
         | Command::Messages { who, .. }
             if who != "Grace" =>
         {
@@ -159,6 +161,12 @@ fn answer_about_people(command: &Command) -> Result<CommandOutput, CommandError>
         }),
         Command::Invite { .. } => CommandOutput::Invite(Box::new(invite())),
         Command::Send { text, .. } => CommandOutput::Sent(message(text.text.as_str())),
+        Command::ShowSettings => CommandOutput::Settings(Settings::default()),
+        Command::SetSettings(changes) => match Settings::default().with(changes.clone()) {
+            Ok(settings) => CommandOutput::Settings(settings),
+            Err(_) => return Err(refused(ErrorCode::BadInput, "the line is too long", "shorten it")),
+        },
+        Command::Typing { .. } => CommandOutput::Contact(grace()),
         Command::Change { .. } => CommandOutput::Sent(message("")),
         Command::Messages { limit, .. } => {
             CommandOutput::Messages([reply("first"), message("second")].into_iter().take(*limit).collect())

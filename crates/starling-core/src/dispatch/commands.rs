@@ -47,6 +47,9 @@ impl<A: OlmAccount> Core<A> {
                 let changed = directory::listed(&self.profile, listed);
                 self.set_profile(context, changed)?
             }
+            Command::ShowSettings => Ok(CommandOutput::Settings(self.settings.clone())),
+            Command::SetSettings(changes) => self.set_settings(context, changes)?,
+            Command::Typing { who, typing } => self.typing(context, &who, typing)?,
             Command::Contacts => Ok(CommandOutput::Contacts(self.contacts_view(context.now))),
             Command::AddContact { whom, note } => self.add_contact(context, &whom, &note)?,
             Command::Contact { who, change } => self.change_contact(context, &who, &change)?,
@@ -161,6 +164,8 @@ const fn writes(command: &Command) -> bool {
         command,
         Command::SetProfile { .. }
             | Command::SetListed(_)
+            | Command::SetSettings(_)
+            | Command::Typing { .. }
             | Command::AddContact { .. }
             | Command::Contact { .. }
             | Command::Invite { .. }

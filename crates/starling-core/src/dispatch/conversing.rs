@@ -101,6 +101,15 @@ impl<A: OlmAccount> Core<A> {
         }))
     }
 
+    pub(super) fn typing(&mut self, context: &mut Context<'_>, who: &str, typing: bool) -> Answer {
+        let account = match self.meeting.contacts().find(who) {
+            Ok(contact) => contact.account,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        self.talk(context, |talking, context| talking.set_typing(context, &account, typing))?;
+        Ok(self.contact_output(&account, context.now))
+    }
+
     pub(super) fn safety_number(
         &mut self,
         context: &mut Context<'_>,

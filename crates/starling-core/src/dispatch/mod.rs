@@ -33,6 +33,7 @@ use crate::meeting::{self, Meeting, Myself, Outcome};
 use crate::profile::Profile;
 use crate::publisher::Publisher;
 use crate::search::Search;
+use crate::settings::Settings;
 use crate::storage::{CoreStore, Slot, StorageError};
 use crate::talking::{self, Talking};
 use crate::verify::Verifier;
@@ -86,6 +87,7 @@ pub struct Core<A: OlmAccount> {
     config: Config,
     identity: Identity,
     profile: Profile,
+    settings: Settings,
     overlay: Overlay,
     publisher: Publisher,
     verifier: Box<dyn Verify + Send>,
@@ -138,6 +140,11 @@ impl<A: OlmAccount> Core<A> {
             Talking::load(&mut talking::Context { now, clock_confirmed, rng, store, identity: &identity })?;
         let me = myself(&config, &identity, &profile, &talking);
         let meeting = Meeting::load(&mut meeting::Context { now, clock_confirmed, rng, store, me })?;
+        let settings = match store.read_slot(Slot::Settings)? {
+            None => Settings::default(),
+            Some(bytes) => Settings::decode(&bytes).ok_or(IdentityError::Damaged("settings"))?,
+        };
+        talking.apply(&settings);
         // Before the first input, which may be a text to one of them.
         talking.know(meeting.acquaintances(), now.tick);
         // What is due is begun by the first timer, which is due at once: a core is also built while the disk is full, and
@@ -147,6 +154,7 @@ impl<A: OlmAccount> Core<A> {
             config,
             identity,
             profile,
+            settings,
             overlay,
             publisher,
             meeting,

@@ -9,6 +9,7 @@ use crate::directory::{self, DirectoryError};
 use crate::identity::IdentityError;
 use crate::io::{CommandError, CommandOutput};
 use crate::profile::Profile;
+use crate::settings::Changes;
 use crate::storage::{Slot, StorageError};
 
 impl<A: OlmAccount> Core<A> {
@@ -28,6 +29,18 @@ impl<A: OlmAccount> Core<A> {
         self.profile = profile;
         self.want_entries(context.now);
         Ok(Ok(CommandOutput::Profile(self.profile.view())))
+    }
+
+    pub(super) fn set_settings(
+        &mut self,
+        context: &mut Context<'_>,
+        changes: Changes,
+    ) -> Result<Result<CommandOutput, CommandError>, StorageError> {
+        let Ok(settings) = self.settings.with(changes) else { return Ok(Err(CommandError::long_line())) };
+        context.store.write_slot(Slot::Settings, &settings.encode())?;
+        self.settings = settings.clone();
+        self.talk(context, |talking, context| talking.set_settings(context, &settings))?;
+        Ok(Ok(CommandOutput::Settings(settings)))
     }
 
     /// Publishes a device list of later end while the last one still counts.

@@ -3,6 +3,8 @@
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
+use starling_proto::limits;
+
 use crate::io::{CommandError, ErrorCode};
 use crate::meeting::ContactError;
 use crate::search::QueryError;
@@ -33,6 +35,11 @@ impl CommandError {
     pub(super) fn no_such_message() -> Self {
         let hint = "`starling messages WHO --json` shows the ids of a conversation";
         Self::new(ErrorCode::NotFound, "there is no message of this id", hint)
+    }
+
+    pub(super) fn long_line() -> Self {
+        let message = format!("the status line is too long: at most {} bytes", limits::STATUS_LINE);
+        Self::new(ErrorCode::BadInput, message, "say it in fewer words")
     }
 
     pub(super) fn deleted_message() -> Self {

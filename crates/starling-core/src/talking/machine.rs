@@ -1,13 +1,12 @@
 //! The machine itself: routes what comes in to its parts, and drains what they want.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use starling_crypto::session::OlmAccount;
 use starling_overlay::io::{CallError, ChannelBinding, Remote};
-use starling_proto::content::{ContentKind, PresenceStatus};
+use starling_proto::content::ContentKind;
 use starling_proto::ids::{AccountKey, DeviceKey, NodeKey};
 use starling_proto::message::{Refusal, Request, Response};
 use starling_proto::record::Record;
@@ -23,6 +22,7 @@ use super::outbox::Outbox;
 use super::presence::PresenceBook;
 use super::sessions::Sessions;
 use super::{Context, Notice};
+use crate::settings::Settings;
 use crate::storage::StorageError;
 use crate::wish::Wish;
 
@@ -68,6 +68,10 @@ pub struct Talking<A: OlmAccount> {
     pub(super) keyless: BTreeMap<DeviceKey, Tick>,
     /// Devices that were asked to fill a gap since their link came up.
     pub(super) asked: BTreeSet<DeviceKey>,
+    /// Whether authors learn that their messages were read.
+    pub(super) tells_reading: bool,
+    /// Whether contacts see that we are typing to them.
+    pub(super) tells_typing: bool,
     sweep: Tick,
     /// When the next text of the history ends.
     pub(super) next_end: Option<UnixSeconds>,
@@ -97,6 +101,8 @@ impl<A: OlmAccount> Talking<A> {
             renewed: BTreeMap::new(),
             keyless: BTreeMap::new(),
             asked: BTreeSet::new(),
+            tells_reading: true,
+            tells_typing: true,
             sweep: context.now.tick.after(SWEEP),
             next_end: context.store.next_end()?,
             wishes: VecDeque::new(),
@@ -205,17 +211,22 @@ impl<A: OlmAccount> Talking<A> {
         self.locator.set_addresses(addresses);
     }
 
-    /// What contacts see of us from now on.
+    /// What contacts learn of us from now on, before anything is under way. Says whether we appear different.
+    pub fn apply(&mut self, settings: &Settings) -> bool {
+        (self.tells_reading, self.tells_typing) = (settings.read_receipts, settings.typing);
+        self.presence.set_own(settings.status, settings.line.clone())
+    }
+
+    /// What contacts learn of us from now on.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
-    pub fn set_presence(
+    pub fn set_settings(
         &mut self,
         context: &mut Context<'_>,
-        status: PresenceStatus,
-        line: String,
+        settings: &Settings,
     ) -> Result<(), StorageError> {
-        if self.presence.set_own(status, line) {
+        if self.apply(settings) {
             let up: Vec<DeviceKey> = self.links.all_up().map(|(device, _)| device).collect();
             up.iter().for_each(|device| self.links.greeted(device, None));
         }

@@ -101,7 +101,7 @@ impl<A: OlmAccount> Talking<A> {
         Ok(Ok(id))
     }
 
-    /// Marks messages of others as read and tells their authors.
+    /// Marks messages of others as read and tells their authors, unless they are not to know.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
@@ -127,6 +127,9 @@ impl<A: OlmAccount> Talking<A> {
                 Some((_, _, ids)) => ids.push(row.id),
                 None => read.push((row.conversation, row.author, vec![row.id])),
             }
+        }
+        if !self.tells_reading {
+            read.clear();
         }
         for (account, device, read) in read {
             self.say(context, (account, device), ContentKind::Receipt { delivered: Vec::new(), read })?;
@@ -189,7 +192,7 @@ impl<A: OlmAccount> Talking<A> {
         let accepted =
             self.circle.person(account).is_some_and(|person| person.standing == Standing::Accepted);
         for device in self.devices_of(account) {
-            if accepted && self.links.up(&device).is_some() {
+            if accepted && self.tells_typing && self.links.up(&device).is_some() {
                 self.greet_with(device, typing);
             }
         }

@@ -17,6 +17,7 @@ mod restore;
 mod run;
 mod search;
 mod send;
+mod settings;
 mod status;
 mod trace;
 mod whoami;
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Status(status::Args),
     Whoami(whoami::Args),
     Profile(profile::Args),
+    Settings(settings::Args),
     Search(search::Args),
     Contact(contact::Args),
     Invite(invite::Args),
@@ -66,6 +68,7 @@ impl Command {
             Self::Status(args) => status::run(args, context),
             Self::Whoami(args) => whoami::run(args, context),
             Self::Profile(args) => profile::run(args, context),
+            Self::Settings(args) => settings::run(args, context),
             Self::Search(args) => search::run(args, context),
             Self::Contact(args) => contact::run(args, context),
             Self::Invite(args) => invite::run(args, context),

@@ -15,6 +15,9 @@ const COMMANDS: &[&[&str]] = &[
     &["profile", "show"],
     &["profile", "list"],
     &["profile", "unlist"],
+    &["settings"],
+    &["settings", "set"],
+    &["settings", "show"],
     &["search"],
     &["contact"],
     &["contact", "add"],
@@ -55,7 +58,7 @@ fn listed(help: &str) -> Vec<String> {
 #[test]
 fn every_command_is_looked_at() {
     let home = Home::empty();
-    for group in [&[] as &[&str], &["profile"], &["contact"], &["lab"]] {
+    for group in [&[] as &[&str], &["profile"], &["settings"], &["contact"], &["lab"]] {
         let help = home.run([group, &["--help"]].concat());
         let names = listed(&help.out);
         assert!(!names.is_empty(), "{help:?}");

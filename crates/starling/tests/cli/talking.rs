@@ -180,6 +180,41 @@ fn a_text_is_answered_edited_reacted_to_and_deleted() {
 }
 
 #[test]
+fn settings_say_what_contacts_learn() {
+    let (ada, bob) = Person::contacts();
+    let shown = bob.run(["settings", "show"]).out;
+    assert!(shown.contains("read receipts  on") && shown.contains("online"), "{shown}");
+    let set =
+        bob.json(["settings", "set", "--read-receipts", "off", "--status", "busy", "--line", "until five"]);
+    assert_eq!(
+        set,
+        json!({"read_receipts": false, "typing": true, "status": "busy", "status_line": "until five"})
+    );
+    let busy = ada.until_that("presence", |event| event["presence"] == "busy");
+    assert_eq!(busy["status_line"], "until five");
+
+    for (text, receipts) in [("unseen", "off"), ("seen", "on")] {
+        bob.json(["settings", "set", "--read-receipts", receipts]);
+        ada.json(["send", "bob", text, "--wait", "delivered", "--timeout", "60s"]);
+        bob.json(["messages", "ada"]);
+    }
+    ada.until_that("message_state", |event| event["state"] == "read");
+    let states = ada.json(["messages", "bob"]);
+    let states: Vec<_> = (0..2).map(|at| states["messages"][at]["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["delivered", "read"]);
+
+    for words in [
+        &["settings", "set"][..],
+        &["settings", "set", "--typing", "perhaps"],
+        &["settings", "set", "--status", "offline"],
+        &["settings", "set", "--line", &"x".repeat(129)],
+    ] {
+        assert_eq!(bob.run(words).code, Some(2), "{words:?}");
+    }
+    assert_eq!(bob.json(["settings", "show"])["status_line"], "until five", "nothing was changed by that");
+}
+
+#[test]
 fn a_text_disappears() {
     let (ada, bob) = Person::contacts();
     let sent = ada.json(["send", "bob", "the code is 4711", "--disappear", "2s"]);

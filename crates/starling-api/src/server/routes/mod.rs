@@ -13,6 +13,7 @@ mod metrics;
 mod network;
 mod profile;
 mod search;
+mod settings;
 mod status;
 
 use std::sync::Arc;
@@ -75,6 +76,8 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(identity::whoami))
         .routes(routes!(profile::show, profile::set))
         .routes(routes!(profile::listed))
+        .routes(routes!(settings::show, settings::set))
+        .routes(routes!(settings::typing))
         .routes(routes!(search::search))
         .routes(routes!(network::join))
         .routes(routes!(contacts::list))

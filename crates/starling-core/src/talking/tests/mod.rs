@@ -13,6 +13,7 @@ use super::acquaintance::Standing;
 use super::trace::Step;
 use super::view::Page;
 use super::*;
+use crate::settings::Settings;
 use crate::storage::{MessageStore as _, OutboxStore as _};
 use net::{ADA, BOB, Net};
 
@@ -198,7 +199,10 @@ fn presence_comes_with_the_link_and_goes_with_it() {
     net.run(Span::from_secs(100));
     let status = |net: &Net| net.sides[BOB].talking.presence(&net.account(ADA), net.now).status;
     assert_eq!(status(&net), Some(PresenceStatus::Online));
-    net.with(ADA, |talking, context| talking.set_presence(context, PresenceStatus::Busy, "tea".into()));
+    net.with(ADA, |talking, context| {
+        let settings = Settings { status: PresenceStatus::Busy, line: "tea".into(), ..Settings::default() };
+        talking.set_settings(context, &settings)
+    });
     net.run(Span::from_secs(300));
     assert_eq!(status(&net), Some(PresenceStatus::Busy), "kept alive");
     net.with(ADA, |talking, context| talking.sign_off(context));

@@ -1,0 +1,102 @@
+//! What others learn of us while we talk.
+
+use serde::{Deserialize, Serialize};
+use starling_core::io::Command;
+use starling_core::settings;
+use starling_core::view::PresenceStatus;
+use utoipa::ToSchema;
+
+/// The settings as they stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Settings {
+    /// Whether authors learn that their messages were read.
+    pub read_receipts: bool,
+    /// Whether contacts see that we are typing to them.
+    pub typing: bool,
+    /// How we appear to contacts while the node runs.
+    pub status: Availability,
+    /// What we say about it; empty for nothing.
+    pub status_line: String,
+}
+
+/// How one appears while the node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    /// There.
+    Online,
+    /// Connected, but not at the keyboard.
+    Away,
+    /// There, and not to be disturbed.
+    Busy,
+}
+
+/// Change settings; absent fields stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettingsRequest {
+    /// Whether authors learn that their messages were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_receipts: Option<bool>,
+    /// Whether contacts see that we are typing to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typing: Option<bool>,
+    /// How we appear to contacts while the node runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Availability>,
+    /// What we say about it, at most 128 bytes; empty for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_line: Option<String>,
+}
+
+/// Tell a contact that we are typing to them, or have stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TypingRequest {
+    /// A petname, an account id, or 8 letters or more of the beginning of a contact's.
+    pub who: String,
+    /// Whether we are. It is believed for ten seconds: say it again while it lasts.
+    pub typing: bool,
+}
+
+impl From<settings::Settings> for Settings {
+    fn from(settings: settings::Settings) -> Self {
+        Self {
+            read_receipts: settings.read_receipts,
+            typing: settings.typing,
+            status: match settings.status {
+                PresenceStatus::Online => Availability::Online,
+                PresenceStatus::Away => Availability::Away,
+                PresenceStatus::Busy => Availability::Busy,
+            },
+            status_line: settings.line,
+        }
+    }
+}
+
+impl From<Availability> for PresenceStatus {
+    fn from(status: Availability) -> Self {
+        match status {
+            Availability::Online => Self::Online,
+            Availability::Away => Self::Away,
+            Availability::Busy => Self::Busy,
+        }
+    }
+}
+
+impl From<SettingsRequest> for Command {
+    fn from(request: SettingsRequest) -> Self {
+        Self::SetSettings(settings::Changes {
+            read_receipts: request.read_receipts,
+            typing: request.typing,
+            status: request.status.map(Into::into),
+            line: request.status_line,
+        })
+    }
+}
+
+impl From<TypingRequest> for Command {
+    fn from(request: TypingRequest) -> Self {
+        Self::Typing { who: request.who, typing: request.typing }
+    }
+}

@@ -126,8 +126,15 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Absent`] before `init`, [`IdentityError::Damaged`] if it is not what was written.
     pub fn load(store: &dyn SlotStore) -> Result<Self, IdentityError> {
-        let bytes = Zeroizing::new(store.read_slot(Slot::Identity)?.ok_or(IdentityError::Absent)?);
-        let mut stored = <wire::Identity as prost::Message>::decode(bytes.as_slice())
+        Self::decode(&Zeroizing::new(store.read_slot(Slot::Identity)?.ok_or(IdentityError::Absent)?))
+    }
+
+    /// Reads the content of [`Slot::Identity`].
+    ///
+    /// # Errors
+    /// [`IdentityError::Damaged`] if it is not what was written.
+    pub fn decode(bytes: &[u8]) -> Result<Self, IdentityError> {
+        let mut stored = <wire::Identity as prost::Message>::decode(bytes)
             .map_err(|_| IdentityError::Damaged("identity"))?;
         let device = DeviceSecret::from_seed(&seed("device seed", &mut stored.device_seed)?);
         let node = NodeSecret::from_seed(seed("node seed", &mut stored.node_seed)?);

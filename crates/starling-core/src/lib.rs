@@ -14,6 +14,7 @@
 
 extern crate alloc;
 
+pub mod backup;
 pub mod config;
 pub mod directory;
 mod dispatch;

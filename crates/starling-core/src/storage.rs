@@ -28,11 +28,13 @@ pub enum Slot {
     Locator,
     /// What others learn of us while we talk.
     Settings,
+    /// In a backup: whose it is.
+    Origin,
 }
 
 impl Slot {
     /// Every slot.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Identity,
         Self::Profile,
         Self::Publications,
@@ -40,6 +42,7 @@ impl Slot {
         Self::InboxKeys,
         Self::Locator,
         Self::Settings,
+        Self::Origin,
     ];
 
     /// The row's key.
@@ -53,6 +56,7 @@ impl Slot {
             Self::InboxKeys => 5,
             Self::Locator => 6,
             Self::Settings => 7,
+            Self::Origin => 8,
         }
     }
 }

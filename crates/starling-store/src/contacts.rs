@@ -1,7 +1,7 @@
 //! Contacts, a row each.
 
 use rusqlite::types::FromSqlError;
-use rusqlite::{Row, named_params};
+use rusqlite::{Connection, Row, named_params};
 use starling_core::storage::{ContactRow, ContactState, ContactStore, StorageError};
 use starling_proto::ids::AccountKey;
 use starling_proto::time::UnixSeconds;
@@ -27,10 +27,7 @@ const DELETE: &str = "DELETE FROM contacts WHERE account = ?1";
 
 impl ContactStore for Database {
     fn contacts(&self) -> Result<Vec<ContactRow>, StorageError> {
-        let all = self.read(PART, |connection| {
-            connection.prepare_cached(SELECT_ALL)?.query_map([], contact)?.collect()
-        });
-        Ok(all?)
+        Ok(self.read(PART, all)?)
     }
 
     fn write_contact(&mut self, row: &ContactRow) -> Result<(), StorageError> {
@@ -57,6 +54,10 @@ impl ContactStore for Database {
         removed?;
         Ok(())
     }
+}
+
+pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<ContactRow>> {
+    connection.prepare_cached(SELECT_ALL)?.query_map([], contact)?.collect()
 }
 
 fn contact(row: &Row<'_>) -> rusqlite::Result<ContactRow> {

@@ -86,6 +86,9 @@ pub enum StoreError {
     /// The file is not one of our databases, whatever the key.
     #[error("{} is not a database of this program", .0.display())]
     NotADatabase(PathBuf),
+    /// The file does not begin as a backup does, or ends before its database.
+    #[error("{} is no backup of this program, or is cut off", .0.display())]
+    NotABackup(PathBuf),
     /// The file is encrypted, but not under this key: it is another home's, or its first 16 bytes are damaged.
     #[error("{} is not encrypted under this home's key", .0.display())]
     WrongKey(PathBuf),

@@ -43,6 +43,7 @@
     )
 )]
 
+mod backup;
 mod columns;
 mod connection;
 mod contacts;
@@ -66,6 +67,7 @@ mod slots;
 mod trace;
 mod wal;
 
+pub use backup::Backup;
 pub use database::Database;
 pub use error::StoreError;
 pub use home::{Home, HomeFile, HomeLock};

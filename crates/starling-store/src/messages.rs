@@ -61,6 +61,12 @@ const SELECT_FOUND: &str = columns!(
     ORDER BY position DESC, id DESC LIMIT ?3"
 );
 
+/// The number comes last, so that a row is read as everywhere.
+const SELECT_AFTER: &str = "
+    SELECT id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state, digest, text, kind,
+           about, edited_at_ms, lives_s, ends_s, number
+    FROM messages WHERE number > ?1 ORDER BY number LIMIT ?2";
+
 /// Steps from author to author and takes the first row of each: the rows between are not read.
 const SELECT_HEADS: &str = "
     WITH RECURSIVE authors (author) AS (
@@ -233,6 +239,17 @@ impl Database {
         });
         Ok(found?)
     }
+}
+
+/// Rows of the whole history, by number.
+pub(crate) fn after(
+    connection: &Connection,
+    number: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<(i64, MessageRow)>> {
+    let mut select = connection.prepare_cached(SELECT_AFTER)?;
+    let numbered = |row: &Row<'_>| Ok((row.get(17)?, message(row)?));
+    select.query_map((number, limit), numbered)?.collect()
 }
 
 /// Writes a new row and its words; of one that is there its words only if the text is another one.

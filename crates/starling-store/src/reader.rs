@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use starling_core::storage::{ContactRow, MessageRow, Slot};
 
 use crate::columns::Bits;
 use crate::connection::{self, Access};
 use crate::home::Home;
 use crate::integrity::{self, Integrity};
 use crate::key::DataKey;
-use crate::{StoreError, files, schema, wal};
+use crate::{StoreError, contacts, files, messages, schema, slots, wal};
 
 /// Opens read-only connections, from any thread.
 #[derive(Debug, Clone)]
@@ -106,6 +107,48 @@ impl Reader {
             })
         });
         read.map_err(StoreError::sqlite("the summary"))
+    }
+
+    /// Sees one state from now on, whatever is written meanwhile, until it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn hold(&self) -> Result<(), StoreError> {
+        self.connection.execute_batch("BEGIN").map_err(StoreError::sqlite("begin"))
+    }
+
+    /// What the core wrote into a slot last.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Database`].
+    pub fn slot(&self, slot: Slot) -> Result<Option<Vec<u8>>, StoreError> {
+        slots::read(&self.connection, slot).map_err(StoreError::sqlite("slots"))
+    }
+
+    /// Everybody known.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Database`].
+    pub fn contacts(&self) -> Result<Vec<ContactRow>, StoreError> {
+        contacts::all(&self.connection).map_err(StoreError::sqlite("contacts"))
+    }
+
+    /// How many rows the whole history has.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Database`].
+    pub fn history_rows(&self) -> Result<u64, StoreError> {
+        let count = self.connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0));
+        count.map(|Bits(count)| count).map_err(StoreError::sqlite("messages"))
+    }
+
+    /// At most `limit` rows of the whole history behind the one with this number, each with its own, in the order in which
+    /// they were written.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Database`].
+    pub fn history(&self, after: i64, limit: u32) -> Result<Vec<(i64, MessageRow)>, StoreError> {
+        messages::after(&self.connection, after, limit).map_err(StoreError::sqlite("messages"))
     }
 
     /// Reads every page and checks it. A page that the writer is just copying back may be reported though it is sound:

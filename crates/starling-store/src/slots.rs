@@ -1,6 +1,6 @@
 //! State that the core reads and writes whole.
 
-use rusqlite::{OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 use starling_core::storage::{Slot, SlotStore, StorageError};
 
 use crate::Database;
@@ -16,10 +16,7 @@ const UPSERT: &str = "
 
 impl SlotStore for Database {
     fn read_slot(&self, slot: Slot) -> Result<Option<Vec<u8>>, StorageError> {
-        let found = self.read(PART, |connection| {
-            connection.prepare_cached(SELECT)?.query_row([slot.number()], content).optional()
-        });
-        Ok(found?)
+        Ok(self.read(PART, |connection| read(connection, slot))?)
     }
 
     fn write_slot(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), StorageError> {
@@ -29,6 +26,10 @@ impl SlotStore for Database {
         written?;
         Ok(())
     }
+}
+
+pub(crate) fn read(connection: &Connection, slot: Slot) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection.prepare_cached(SELECT)?.query_row([slot.number()], content).optional()
 }
 
 fn content(row: &Row<'_>) -> rusqlite::Result<Vec<u8>> {

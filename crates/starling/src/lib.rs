@@ -38,6 +38,7 @@ mod logging;
 mod output;
 mod passphrase;
 mod peer;
+mod progress;
 mod signals;
 mod span;
 

@@ -10,9 +10,13 @@
 mod peers;
 
 use peers::{Peer, befriend, listen, until};
+use serde_json::json;
 use starling_api::client::Events;
 use starling_api::request_id::RequestId;
-use starling_api::types::{ContactState, EventBody, MessageState, SendRequest};
+use starling_api::types::{
+    ChangeMessageRequest, ContactState, EventBody, MessageChange, MessageState, SendRequest,
+};
+use starling_proto::ids::AccountKey;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again() {
@@ -69,12 +73,72 @@ async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again()
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_and_the_phrase_bring_contacts_and_messages_back() {
+    let stage = tempfile::tempdir().unwrap();
+    let mut first = Peer::create(stage.path(), "first", "Neighbour", "of somebody").await;
+    first.start(&["--listen", "127.0.0.1:0"]).await;
+    let door = first.door().to_string();
+    let entered = ["--listen", "127.0.0.1:0", "--join", &door];
+    let mut ada = Peer::create(stage.path(), "ada", "Ada", "a contact").await;
+    ada.start(&entered).await;
+    let (mut lost, phrase) = Peer::create_with_phrase(stage.path(), "lost", "Bob").await;
+    lost.start(&entered).await;
+    for peer in [&first, &ada, &lost] {
+        peer.settle().await;
+    }
+    befriend(&ada, &lost).await;
+    said(&lost, &ada, "at five").await;
+    said(&ada, &lost, "I shall be there").await;
+    let id = lost.history(ada.account()).await.first().unwrap().id;
+    let edit = ChangeMessageRequest { id, change: MessageChange::Edit, text: Some("at six".to_owned()) };
+    lost.client().change_message(&edit).await.unwrap();
+    let react = ChangeMessageRequest { id, change: MessageChange::React, text: Some("+1".to_owned()) };
+    ada.client().change_message(&react).await.unwrap();
+    until("the reaction", async || {
+        lost.history(ada.account()).await.first().is_some_and(|message| !message.reactions.is_empty())
+    })
+    .await;
+
+    let (file, passphrase) = (stage.path().join("bob.starling"), stage.path().join("passphrase"));
+    std::fs::write(&passphrase, "open sesame\n").unwrap();
+    let made = lost.back_up(&file, &passphrase).await;
+    assert_eq!((&made["contacts"], &made["messages"]), (&json!(1), &json!(4)), "{made}");
+    let account = lost.account();
+    says(&lost, &ada, "after the backup").await;
+    until("it has come", async || ada.history(account).await.len() == 3).await;
+    lost.kill().await;
+    std::fs::remove_dir_all(lost.home()).unwrap();
+    says_to(&ada, account, "while nobody was there").await;
+
+    let (mut bob, restored) = Peer::restore_backup(stage.path(), "bob", &file, &phrase, &passphrase).await;
+    assert_eq!((&restored["contacts"], &restored["messages"]), (&json!(1), &json!(4)), "{restored}");
+    bob.start(&[&entered[..], &["--passphrase-file", passphrase.to_str().unwrap()]].concat()).await;
+    let history = bob.history(ada.account()).await;
+    let texts: Vec<&str> = history.iter().map(|message| message.text.as_str()).collect();
+    assert_eq!(texts, ["at six", "I shall be there"], "what was in the backup");
+    assert!(history[0].edited_at.is_some() && history[0].reactions[0].reaction == "+1", "{history:?}");
+    // Nobody asks anybody by hand.
+    until("a contact again", async || bob.stands(ada.account(), ContactState::Accepted).await).await;
+    until("what was written meanwhile", async || bob.history(ada.account()).await.len() == 3).await;
+    said(&ada, &bob, "to the new device").await;
+    said(&bob, &ada, "from the new device").await;
+    let texts: Vec<String> =
+        bob.history(ada.account()).await.into_iter().map(|message| message.text).collect();
+    let missed = ["while nobody was there", "to the new device", "from the new device"];
+    assert_eq!(texts[2..], missed, "after what was in the backup");
+}
+
 async fn next(events: &mut Events) -> EventBody {
     tokio::time::timeout(peers::PATIENCE, events.next()).await.expect("in time").unwrap().event
 }
 
 async fn says(from: &Peer, to: &Peer, text: &str) {
-    let request = SendRequest::new(to.account().to_string(), text);
+    says_to(from, to.account(), text).await;
+}
+
+async fn says_to(from: &Peer, to: AccountKey, text: &str) {
+    let request = SendRequest::new(to.to_string(), text);
     from.client().send(&request, &RequestId::generate().unwrap()).await.unwrap();
 }
 

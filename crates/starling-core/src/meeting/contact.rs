@@ -181,6 +181,30 @@ impl Contact {
         self.devices.values_mut().for_each(|device| device.told = false);
     }
 
+    /// What goes into a backup: no way to anybody, and no key. `None` for somebody whose request waits, which only this
+    /// device can open.
+    pub(crate) fn for_backup(mut self) -> Option<Self> {
+        self.devices.clear();
+        self.approach = None;
+        self.can_find_us = false;
+        (self.state != ContactState::Incoming).then_some(self)
+    }
+
+    /// Whoever was a contact, or was to be one, is asked by this new device.
+    pub(crate) fn restored(mut self, now: UnixSeconds) -> Self {
+        let plan = || Plan { note: String::new(), invite: None, since: now, asked: BTreeMap::new() };
+        let was_wanted = |state| matches!(state, ContactState::Accepted | ContactState::Requested);
+        if was_wanted(self.state) {
+            self.state = ContactState::Requested;
+            self.approach = Some(plan());
+        } else if self.before_block.is_some_and(was_wanted) {
+            // Once they are unblocked.
+            self.before_block = Some(ContactState::Requested);
+            self.approach = Some(plan());
+        }
+        self
+    }
+
     /// The row to be stored.
     pub(crate) fn to_row(&self) -> ContactRow {
         let body = wire::ContactBody {
@@ -209,7 +233,7 @@ impl Contact {
     ///
     /// # Errors
     /// [`StorageError::Corrupt`] if it did not.
-    pub(super) fn from_row(row: ContactRow) -> Result<Self, StorageError> {
+    pub(crate) fn from_row(row: ContactRow) -> Result<Self, StorageError> {
         let bytes = Zeroizing::new(row.body);
         let decoded = <wire::ContactBody as prost::Message>::decode(bytes.as_slice());
         let body = decoded.map_err(|_| StorageError::Corrupt("contact"))?;
@@ -337,6 +361,29 @@ mod tests {
 
     use super::*;
     use crate::meeting::mailboxes::Mailboxes;
+
+    #[test]
+    fn a_backup_has_who_somebody_is_and_no_way_to_them() {
+        let now = UnixSeconds::new(99);
+        let kept = full().for_backup().unwrap();
+        assert!(kept.devices.is_empty() && kept.approach.is_none() && !kept.can_find_us);
+        assert_eq!((kept.petname.as_deref(), kept.verified), (Some("Ada"), true));
+        let restored = kept.restored(now);
+        assert_eq!(restored.state, ContactState::Blocked);
+        assert_eq!(restored.before_block, Some(ContactState::Requested), "is asked when unblocked");
+        let in_state = |state| Contact { state, before_block: None, ..full() };
+        for (state, after) in [
+            (ContactState::Accepted, Some((ContactState::Requested, true))),
+            (ContactState::Requested, Some((ContactState::Requested, true))),
+            (ContactState::Declined, Some((ContactState::Declined, false))),
+            (ContactState::Incoming, None),
+        ] {
+            let restored = in_state(state).for_backup().map(|kept| kept.restored(now));
+            let asks =
+                |contact: Contact| (contact.state, contact.approach.is_some_and(|plan| plan.since == now));
+            assert_eq!(restored.map(asks), after, "{state:?}");
+        }
+    }
 
     fn full() -> Contact {
         let device = DeviceKey::new([2; 32]);

@@ -8,6 +8,7 @@
     reason = "tests compute small known numbers, and what they do not expect is to fail loudly"
 )]
 
+mod backup;
 mod common;
 mod conformance;
 mod crash;

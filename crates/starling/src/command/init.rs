@@ -197,7 +197,7 @@ fn rows<'a>(words: &[&'a str]) -> impl Iterator<Item = Vec<Piece<'a>>> {
 pub(super) fn set_up(
     lock: &HomeLock,
     passphrase: Option<&Passphrase>,
-    make: impl FnOnce(&mut Database, Now, &mut StdRng) -> Result<Identity, IdentityError>,
+    make: impl FnOnce(&mut Database, Now, &mut StdRng) -> Result<Identity, Failure>,
 ) -> Result<Identity, Failure> {
     let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| {
         let message = format!("the operating system gives no random numbers: {error}");

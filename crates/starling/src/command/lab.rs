@@ -7,7 +7,6 @@ mod law;
 mod mail;
 mod mail_page;
 mod meter;
-mod progress;
 mod report;
 mod scale;
 mod scale_page;

@@ -1,5 +1,6 @@
 //! One file for each command. Each has the same layout: `Args` with its help, `run`, the answer, helpers, tests.
 
+mod backup;
 mod completions;
 mod contact;
 mod delete;
@@ -34,6 +35,7 @@ use crate::failure::Failure;
 pub(crate) enum Command {
     Init(init::Args),
     Restore(restore::Args),
+    Backup(backup::Args),
     Run(run::Args),
     Status(status::Args),
     Whoami(whoami::Args),
@@ -64,6 +66,7 @@ impl Command {
         match self {
             Self::Init(args) => init::run(args, context),
             Self::Restore(args) => restore::run(args, context),
+            Self::Backup(args) => backup::run(args, context),
             Self::Run(args) => run::run(args, context),
             Self::Status(args) => status::run(args, context),
             Self::Whoami(args) => whoami::run(args, context),

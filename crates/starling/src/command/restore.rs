@@ -7,13 +7,18 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use starling_api::types::Code;
-use starling_core::identity::Identity;
+use starling_core::backup::Origin;
+use starling_core::identity::{Identity, IdentityError};
+use starling_core::profile::Profile;
+use starling_core::storage::Slot;
 use starling_crypto::CryptoError;
 use starling_crypto::phrase::RecoveryPhrase;
 use starling_crypto::session::Vodozemac;
 use starling_proto::ids::{AccountKey, DeviceKey};
+use starling_store::Backup;
 use zeroize::Zeroizing;
 
+use super::backup::{self, Copied};
 use super::init::{self, Person};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -28,40 +33,85 @@ const EXAMPLES: &str = "\
 Examples:
   starling restore --name Alice
   starling restore --name Alice --listed --phrase-file phrase.txt
-  pass show starling/phrase | starling restore --name Alice --phrase-file -";
+  pass show starling/phrase | starling restore --name Alice --phrase-file -
+  starling restore alice.starling                    with what `starling backup` wrote";
 
-/// Bring an account back from its recovery phrase, on a new device in a new home.
+/// Bring an account back from its recovery phrase, on a new device in a new home; with a backup also what it had.
 ///
 /// Asks for the 24 words that `starling init` showed. Every other device of the account is put out of it: do this when
-/// a device is lost, not to have a second one. Contacts and messages were on the lost device; your contacts' devices
-/// notice the new one within a day and ask it to be contacts again.
+/// a device is lost, not to have a second one. Contacts and messages were on the lost device: a backup brings them back,
+/// and asks the contacts anew, whose peers answer at once. Without one your contacts' devices notice the new one within a
+/// day and ask it to be contacts again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// The backup; the new home has its passphrase.
+    #[arg(value_name = "BACKUP", required_unless_present = "name")]
+    #[arg(conflicts_with_all = ["name", "about", "listed", "unlisted", "no_passphrase"])]
+    backup: Option<PathBuf>,
+
     /// Read the recovery phrase from FILE instead of asking for it; - is standard input.
     #[arg(long, value_name = "FILE")]
     phrase_file: Option<PathBuf>,
 
     #[command(flatten)]
-    person: Person,
+    person: Option<Person>,
 }
 
 pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
     harden();
     let lock = init::new_home(context)?;
+    // A wrong passphrase is told before 24 words are typed.
+    let mut backup = None;
+    if let Some(file) = args.backup {
+        let passphrase = context.passphrase().existing()?;
+        let (opened, origin) = backup::open(lock.home(), &file, &passphrase)?;
+        backup = Some((opened, origin, passphrase));
+    }
     let phrase = phrase(args.phrase_file.as_deref(), context)?;
-    let (profile, passphrase) = args.person.understood(context)?;
-    let identity = init::set_up(&lock, passphrase.as_ref(), |database, now, rng| {
-        Identity::restore::<Vodozemac>(database, &phrase, &profile, now, rng)
+    let own;
+    let (profile, passphrase) = match (&backup, args.person) {
+        (Some((backup, origin, passphrase)), _) => {
+            (of_backup(backup, origin, phrase.account().public())?, Some(passphrase))
+        }
+        (None, Some(person)) => {
+            let profile;
+            (profile, own) = person.understood(context)?;
+            (profile, own.as_ref())
+        }
+        (None, None) => return Err(Failure::internal(&"neither a name nor a backup")),
+    };
+    let mut copied = None;
+    let identity = init::set_up(&lock, passphrase, |database, now, rng| {
+        let identity = Identity::restore::<Vodozemac>(database, &phrase, &profile, now, rng)?;
+        if let Some((backup, ..)) = &backup {
+            copied = Some(backup::take_over(backup.reader(), database, now.seconds())?);
+        }
+        Ok(identity)
     })?;
     context.output.show(&Restored {
         account: identity.account(),
         device: identity.device(),
         name: profile.name.as_str().to_owned(),
+        copied,
         listed: profile.listed,
         home: lock.home().path().display().to_string(),
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The profile that is in a backup, if it is one of this account.
+fn of_backup(backup: &Backup, origin: &Origin, account: AccountKey) -> Result<Profile, Failure> {
+    if origin.account != account {
+        return Err(Failure::new(
+            Code::BadInput,
+            format!("this is a backup of {}, and the recovery phrase is that of {account}", origin.account),
+            "use the phrase and the backup of the same account",
+        ));
+    }
+    let profile = backup.reader().slot(Slot::Profile)?;
+    let profile = profile.and_then(|bytes| Profile::decode(&bytes));
+    profile.ok_or_else(|| IdentityError::Damaged("profile").into())
 }
 
 /// The phrase, from where the user has it.
@@ -122,6 +172,8 @@ struct Restored {
     #[serde(serialize_with = "init::as_text")]
     device: DeviceKey,
     name: String,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    copied: Option<Copied>,
     #[serde(skip)]
     listed: bool,
     #[serde(skip)]
@@ -148,6 +200,17 @@ impl Report for Restored {
         page.line([warn(
             "Every other device of this account is put out of it, once others have heard of this one.",
         )]);
+        if let Some(Copied { contacts, messages }) = self.copied {
+            page.line([plain(format!(
+                "{contacts} contacts and {messages} messages are back. Each contact is asked anew, and their peers answer at once."
+            ))]);
+            page.line([plain(
+                "What had not arrived when the backup was made is shown as failed: send it again.",
+            )]);
+            page.blank();
+            page.line([plain("Next: `starling run --join PEER` starts your peer.")]);
+            return;
+        }
         page.line([plain(
             "Your contacts' devices notice this one within a day and ask to be contacts again: accept those whom you know.",
         )]);
@@ -188,9 +251,15 @@ mod tests {
             account: AccountKey::new([1; 32]),
             device: DeviceKey::new([2; 32]),
             name: "Alice".into(),
+            copied: None,
             listed: false,
             home: "/srv/alice".into(),
         };
+        let mut page = Page::default();
+        restored.describe(&mut page);
+        insta::assert_snapshot!(&*page.render(false));
+        insta::assert_snapshot!(serde_json::to_string(&restored).unwrap());
+        let restored = Restored { copied: Some(Copied { contacts: 3, messages: 1024 }), ..restored };
         let mut page = Page::default();
         restored.describe(&mut page);
         insta::assert_snapshot!(&*page.render(false));

@@ -7,6 +7,7 @@ const COMMANDS: &[&[&str]] = &[
     &[],
     &["init"],
     &["restore"],
+    &["backup"],
     &["run"],
     &["status"],
     &["whoami"],

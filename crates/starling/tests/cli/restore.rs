@@ -74,6 +74,58 @@ fn a_phrase_that_is_none_makes_nothing() {
     );
 }
 
+/// What goes wrong with a backup is said before anything is made.
+#[test]
+fn a_backup_is_made_without_a_node_and_refused_where_it_is_none() {
+    let home = Home::empty();
+    let made = home.run(["init", "--name", "Alice", "--no-passphrase", "--json"]).json();
+    let passphrase = home.beside("passphrase", "open sesame\n");
+    let wrong = home.beside("wrong", "open barley\n");
+    let phrase = home.beside("phrase", made["recovery_phrase"].as_str().unwrap());
+    let backup = home.beside("alice.starling", "");
+    fs::remove_file(&backup).unwrap();
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let (file, passphrase, wrong, phrase) = (text(&backup), text(&passphrase), text(&wrong), text(&phrase));
+
+    let back_up = ["backup", &file, "--json", "--passphrase-file", &passphrase];
+    let done = home.run(back_up).json();
+    assert_eq!((&done["account"], &done["messages"]), (&made["account"], &serde_json::json!(0)), "{done}");
+    assert_eq!(done["bytes"].as_u64(), Some(fs::metadata(&backup).unwrap().len()));
+    let again = home.run(back_up);
+    assert!(again.code == Some(1) && again.out.contains("exists"), "{again:?}");
+
+    let (_, others_phrase) = account();
+    let others = text(&home.beside("others", &others_phrase));
+    let cut = text(&home.beside("cut", ""));
+    let bytes = fs::read(&backup).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() - 4096]).unwrap();
+    let new = Home::empty();
+    for (file, phrase, passphrase, code, why) in [
+        (&file, &phrase, &wrong, 4, "passphrase is wrong"),
+        (&file, &others, &passphrase, 2, "backup of starling1"),
+        (&phrase, &phrase, &passphrase, 1, "is no backup"),
+        (&cut, &phrase, &passphrase, 1, "is damaged"),
+        (&format!("{file}.none"), &phrase, &passphrase, 1, "cannot open"),
+    ] {
+        let refused = new.run(["restore", file, "--phrase-file", phrase, "--passphrase-file", passphrase]);
+        assert!(refused.code == Some(code) && refused.err.contains(why), "{why}: {refused:?}");
+    }
+    assert_eq!(new.run(["restore", &file, "--name", "Eve"]).code, Some(2), "the name is in the backup");
+    assert_eq!(new.run(["restore"]).code, Some(2), "a name or a backup");
+    let restored =
+        new.run(["restore", &file, "--phrase-file", &phrase, "--passphrase-file", &passphrase, "--json"]);
+    assert_eq!((restored.code, &restored.json()["account"]), (Some(0), &made["account"]), "{restored:?}");
+    let names = fs::read_dir(new.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["data.key", "lock", "starling.db"], "nothing else stays");
+    assert_eq!(
+        home.run(["backup", &format!("{file}.2")]).code,
+        Some(2),
+        "nobody can be asked for a passphrase"
+    );
+}
+
 fn finish_with(home: &Home, words: &[&str], last: &str) -> crate::support::Finished {
     home.run(words.iter().copied().chain([last]))
 }

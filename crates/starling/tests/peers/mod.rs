@@ -71,6 +71,30 @@ impl Peer {
         Self::made(stage.join(home), &words).await.0
     }
 
+    /// Makes a backup while the peer runs, or not. Gives what the command says.
+    pub async fn back_up(&self, file: &Path, passphrase: &Path) -> Value {
+        let words =
+            ["backup", file.to_str().unwrap(), "--json", "--passphrase-file", passphrase.to_str().unwrap()];
+        let made = program(&self.home, words).output().await.unwrap();
+        assert!(made.status.success(), "{made:?}");
+        serde_json::from_slice(&made.stdout).unwrap()
+    }
+
+    /// Brings the account of a phrase back with what is in a backup, in another home beneath `stage`.
+    pub async fn restore_backup(
+        stage: &Path,
+        home: &str,
+        file: &Path,
+        phrase: &str,
+        passphrase: &Path,
+    ) -> (Self, Value) {
+        let phrases = stage.join(format!("{home}.phrase"));
+        std::fs::write(&phrases, phrase).unwrap();
+        let [file, phrases, passphrase] = [file, &phrases, passphrase].map(|path| path.to_str().unwrap());
+        let words = ["restore", file, "--json", "--phrase-file", phrases, "--passphrase-file", passphrase];
+        Self::made(stage.join(home), &words).await
+    }
+
     async fn made(home: PathBuf, words: &[&str]) -> (Self, Value) {
         let made = program(&home, words.iter().copied()).output().await.unwrap();
         assert!(made.status.success(), "{made:?}");

@@ -16,11 +16,11 @@ use starling_sim::attack::{
 
 use super::attack_page::page;
 use super::law::rounded;
-use super::progress::Bar;
 use super::work::perform;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Page, Report, bold, plain};
+use crate::progress::Bar;
 
 /// Up to this size everybody joins unless told otherwise; beyond, that takes longer than what is measured.
 const JOINED: usize = 1000;

@@ -14,11 +14,11 @@ use starling_sim::survival::{Coming, NODES, Outcome, PAIRS, Plan, Sample, TEXTS,
 
 use super::law::rounded;
 use super::mail_page::page;
-use super::progress::Bar;
 use super::work::perform;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Page, Report, bold, dim, plain};
+use crate::progress::Bar;
 
 /// The fewest nodes: with fewer there is nobody to come and go.
 const LEAST_NODES: usize = 3;

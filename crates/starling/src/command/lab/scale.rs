@@ -11,12 +11,12 @@ use starling_sim::scale::{BYTES_PER_NODE, Interrupted, Meter as _, NODES, Outcom
 
 use super::law::{Laws, rounded};
 use super::meter::ProcessMeter;
-use super::progress::Bar;
 use super::scale_page::page;
 use super::work::perform;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Page, Report, bold, dim, plain};
+use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
 Examples:

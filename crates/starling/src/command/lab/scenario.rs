@@ -10,11 +10,11 @@ use starling_api::types::Code;
 use starling_sim::scale::Interrupted;
 use starling_sim::scenario::{NAMES, Outcome, Scenario, named, run as simulate};
 
-use super::progress::Bar;
 use super::work::perform;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Page, Report, bad, bold, dim, good, plain};
+use crate::progress::Bar;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,6 +3,10 @@
 use starling_proto::content::{MessageText, Reaction, Text};
 use starling_proto::time::Span;
 
+use alloc::vec;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::memory::MemoryStore;
 use crate::storage::MessageStore as _;
@@ -150,4 +154,99 @@ fn a_text_of_ours_ends_by_our_clock_and_leaves_its_place() {
     assert!(shown(&store).is_empty() && !format!("{store:?}").contains("code is"));
     assert_eq!(store.next_end().unwrap(), None);
     assert_eq!(store.chain_heads(&ADA.account).unwrap()[0].sequence, 2, "its chain goes on");
+}
+
+/// One of the two who talk: what they have, and what is under way to them.
+struct Side {
+    device: DeviceKey,
+    account: AccountKey,
+    store: MemoryStore,
+    coming: Vec<Content>,
+}
+
+impl Side {
+    fn new(n: u8) -> Self {
+        let (device, account) = (DeviceKey::new([n + 10; 32]), AccountKey::new([n; 32]));
+        Self { device, account, store: MemoryStore::default(), coming: Vec::new() }
+    }
+
+    /// What is still under way comes, in an order that the dice say.
+    fn hears_the_rest_of(&mut self, other: &Self, dice: &[u16]) {
+        let author = Party { account: other.account, device: other.device };
+        let mut dice = dice.iter().cycle();
+        while let (false, Some(pick)) = (self.coming.is_empty(), dice.next()) {
+            let content = self.coming.remove(usize::from(*pick) % self.coming.len());
+            take(&mut self.store, now(900_000), author, &content).unwrap();
+        }
+    }
+
+    /// What they see: text, whether it is deleted, when it was edited, and what they and the other think of it.
+    fn sees(
+        &self,
+        other: &Self,
+    ) -> Vec<(MessageId, String, bool, Option<UnixMillis>, Vec<(AccountKey, String)>)> {
+        let rows = self.store.messages(&other.account, None, 1000, None).unwrap();
+        let seen = rows.into_iter().map(|row| {
+            let whose = |(mine, said)| (if mine { self.account } else { other.account }, said);
+            let mut thought: Vec<_> = reactions(&self.store, &row).unwrap().into_iter().map(whose).collect();
+            thought.sort();
+            (row.id, row.text, row.kind == MessageKind::Deleted, row.edited_at, thought)
+        });
+        let mut seen: Vec<_> = seen.collect();
+        seen.sort();
+        seen
+    }
+}
+
+/// One of the texts that somebody has and may say something about.
+fn one_of(side: &Side, other: &Side, mine: bool, pick: usize) -> Option<MessageId> {
+    let rows = side.store.messages(&other.account, None, 1000, None).unwrap();
+    let fit: Vec<MessageId> = rows
+        .into_iter()
+        .filter(|row| row.kind == MessageKind::Text && (row.mine || !mine))
+        .map(|row| row.id)
+        .collect();
+    (!fit.is_empty()).then(|| fit[pick % fit.len()])
+}
+
+proptest! {
+    /// Two say things to each other and about what was said, and hear them late and in any order: in the end both see the
+    /// same.
+    #[test]
+    fn both_sides_see_the_same_in_the_end(
+        steps in prop::collection::vec((any::<bool>(), 0u8..6, any::<u16>()), 1..60),
+        last in prop::collection::vec(any::<u16>(), 60),
+    ) {
+        let mut sides = [Side::new(1), Side::new(2)];
+        for (n, (who, what, pick)) in (1u16..).zip(steps) {
+            let [first, second] = &mut sides;
+            let (one, other) = if who { (first, second) } else { (second, first) };
+            let pick = usize::from(pick);
+            let about = one_of(one, other, matches!(what, 2 | 3), pick);
+            let said = match (what, about) {
+                (0, _) => Some(Said::Text(words(&format!("text {n}")).into())),
+                (2, Some(of)) => Some(Said::Edit { of, text: words(&format!("edit {n}")) }),
+                (3, Some(of)) => Some(Said::Delete { of }),
+                (4, Some(to)) => Some(Said::React { to, reaction: Reaction::new(format!("{n}")).unwrap() }),
+                (5, Some(to)) => Some(Said::React { to, reaction: Reaction::new("").unwrap() }),
+                _ => None,
+            };
+            let at = now(u64::from(n) * 1000);
+            if let Some(said) = said {
+                let mut id = [0; 16];
+                id[..2].copy_from_slice(&n.to_be_bytes());
+                let us = (one.device, other.account);
+                let (_, content, _) = write_own(&mut one.store, at, MessageId::new(id), us, said).unwrap();
+                other.coming.push(content);
+            } else if !one.coming.is_empty() {
+                let content = one.coming.remove(pick % one.coming.len());
+                let author = Party { account: other.account, device: other.device };
+                take(&mut one.store, at, author, &content).unwrap();
+            }
+        }
+        let [first, second] = &mut sides;
+        first.hears_the_rest_of(second, &last);
+        second.hears_the_rest_of(first, &last);
+        prop_assert_eq!(first.sees(second), second.sees(first));
+    }
 }

@@ -8,7 +8,7 @@ use starling_proto::ids::{AccountKey, DeviceKey};
 use starling_proto::time::UnixSeconds;
 
 use crate::meeting::Contact;
-use crate::storage::{ContactRow, MessageRow, MessageState, Slot, StorageError};
+use crate::storage::{ContactRow, MessageKind, MessageRow, MessageState, Slot, StorageError};
 use crate::wire;
 
 /// Slots that go along as they are.
@@ -66,6 +66,17 @@ pub fn restored_contact(row: ContactRow, now: UnixSeconds) -> Result<ContactRow,
     Ok(Contact::from_row(row)?.restored(now).to_row())
 }
 
+/// What a backup keeps of a message: of one that is to disappear its place and no word, since a backup is kept for longer.
+#[must_use]
+pub fn kept_message(mut row: MessageRow) -> MessageRow {
+    if row.kind == MessageKind::Text && row.lives.is_some() {
+        row.kind = MessageKind::Ended;
+        row.text.clear();
+        row.ends = None;
+    }
+    row
+}
+
 /// The message on the restored device. What had not arrived is not tried further: the outbox stayed behind.
 #[must_use]
 pub fn restored_message(mut row: MessageRow) -> MessageRow {
@@ -78,14 +89,12 @@ pub fn restored_message(mut row: MessageRow) -> MessageRow {
 #[cfg(test)]
 mod tests {
     use starling_proto::ids::MessageId;
-    use starling_proto::time::UnixMillis;
+    use starling_proto::time::{Span, UnixMillis};
 
     use super::*;
-    use crate::storage::MessageKind;
 
-    #[test]
-    fn what_had_not_arrived_has_failed() {
-        let row = |mine, state| MessageRow {
+    fn row(mine: bool, state: MessageState) -> MessageRow {
+        MessageRow {
             id: MessageId::new([1; 16]),
             conversation: AccountKey::new([2; 32]),
             author: DeviceKey::new([3; 32]),
@@ -102,7 +111,11 @@ mod tests {
             lives: None,
             ends: Some(UnixSeconds::new(8)),
             text: "hello".into(),
-        };
+        }
+    }
+
+    #[test]
+    fn what_had_not_arrived_has_failed() {
         use MessageState::{Delivered, Failed, Queued, Read, Stored};
         for (state, after) in
             [(Queued, Failed), (Stored, Failed), (Delivered, Delivered), (Read, Read), (Failed, Failed)]
@@ -110,6 +123,14 @@ mod tests {
             assert_eq!(restored_message(row(true, state)), row(true, after));
             assert_eq!(restored_message(row(false, state)), row(false, state));
         }
+    }
+
+    #[test]
+    fn what_is_to_disappear_is_not_kept() {
+        let lasting = row(true, MessageState::Read);
+        assert_eq!(kept_message(lasting.clone()), lasting);
+        let kept = kept_message(MessageRow { lives: Some(Span::from_secs(9)), ..lasting });
+        assert_eq!((kept.kind, kept.text.as_str(), kept.ends), (MessageKind::Ended, "", None));
     }
 
     #[test]

@@ -13,8 +13,9 @@ use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, RecordId, R
 use starling_proto::time::UnixSeconds;
 
 use crate::storage::{
-    ChainPlace, ContactRow, ContactStore, Mailed, MessageRow, MessageState, MessageStatus, MessageStore,
-    OutboxRow, OutboxStore, SeenStore, SessionStore, Slot, SlotStore, StorageError, TraceRow, TraceStore,
+    ChainPlace, ChangeOf, ContactRow, ContactStore, Mailed, MessageRow, MessageState, MessageStatus,
+    MessageStore, OutboxRow, OutboxStore, SeenStore, SessionStore, Slot, SlotStore, StorageError, TraceRow,
+    TraceStore,
 };
 use crate::words;
 
@@ -200,7 +201,7 @@ impl MessageStore for MemoryStore {
     ) -> Result<Vec<MessageRow>, StorageError> {
         let sought = text.map(words::searchable);
         let holds = |row: &MessageRow, sought: &str| {
-            !sought.is_empty() && words::searchable(&row.text).contains(sought)
+            !sought.is_empty() && row.lives.is_none() && words::searchable(&row.text).contains(sought)
         };
         let wanted = |row: &&MessageRow| {
             row.conversation == *conversation
@@ -214,10 +215,14 @@ impl MessageStore for MemoryStore {
         Ok(rows.split_off(extra))
     }
 
-    fn changes(&self, of: &MessageId) -> Result<Vec<MessageRow>, StorageError> {
-        let about = |row: &&MessageRow| row.kind.is_change() && row.about == Some(*of);
-        let mut rows: Vec<MessageRow> = self.messages.values().filter(about).cloned().collect();
-        rows.sort_by_key(|row| (row.position, row.id));
+    fn last_changes(&self, of: &ChangeOf) -> Result<Vec<MessageRow>, StorageError> {
+        let meant = |row: &&MessageRow| {
+            let (about, conversation, mine, kind) = (of.message, of.conversation, of.mine, of.kind);
+            (row.about, row.conversation, row.mine, row.kind) == (Some(about), conversation, mine, kind)
+        };
+        let mut rows: Vec<MessageRow> = self.messages.values().filter(meant).cloned().collect();
+        rows.sort_by_key(|row| Reverse((row.position, row.id)));
+        rows.truncate(2);
         Ok(rows)
     }
 

@@ -330,6 +330,19 @@ pub struct MessageRow {
     pub text: String,
 }
 
+/// Changes of one kind that one side says about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeOf {
+    /// About which.
+    pub message: MessageId,
+    /// In which conversation it is said.
+    pub conversation: AccountKey,
+    /// Whether by us.
+    pub mine: bool,
+    /// Which kind.
+    pub kind: MessageKind,
+}
+
 /// One message of an author's chain, as far as others find their places by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainPlace {
@@ -387,7 +400,8 @@ pub trait MessageStore {
     fn set_message_state(&mut self, id: &MessageId, state: MessageState) -> Result<(), StorageError>;
 
     /// The last `limit` messages of a conversation that are [shown](MessageKind::is_shown), before a position, oldest
-    /// first; only those that hold `text` where it is given, as [`searchable`](crate::words::searchable) says. A `text` without a word is in none.
+    /// first; only those that hold `text` where it is given, as [`searchable`](crate::words::searchable) says. A `text` without a word is in none, and one
+    /// that is to disappear is not found.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
@@ -399,11 +413,11 @@ pub trait MessageStore {
         text: Option<&str>,
     ) -> Result<Vec<MessageRow>, StorageError>;
 
-    /// What was said about a message in whatever conversation: the [changes](MessageKind::is_change), in order.
+    /// The last two [changes](MessageKind::is_change) of one kind that one side said about a message, the last first.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
-    fn changes(&self, of: &MessageId) -> Result<Vec<MessageRow>, StorageError>;
+    fn last_changes(&self, of: &ChangeOf) -> Result<Vec<MessageRow>, StorageError>;
 
     /// At most `limit` of those whose text ends by then, the first first.
     ///

@@ -333,6 +333,7 @@ fn what_is_said_about_a_text_comes_by_mail_like_the_text() {
     let late = MessageChange::Edit(MessageText::new("perhaps").unwrap());
     let refused = network.run_command(ADA, Command::Change { id: second, change: late });
     assert_eq!(refused.unwrap_err().code, ErrorCode::Conflict);
+    change_message(&mut network, ADA, second, MessageChange::Delete);
     let others = network.run_command(BOB, Command::Change { id: first, change: MessageChange::Delete });
     assert_eq!(others.unwrap_err().code, ErrorCode::Conflict);
 }

@@ -16,13 +16,15 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rand_core::CryptoRng;
-use starling_crypto::kdf::Passphrase;
+use starling_crypto::kdf::{KdfParams, Passphrase};
 
 use crate::home::Home;
 use crate::key::Protection;
 use crate::reader::Reader;
 use crate::{Database, StoreError, files};
 
+/// Where in a home a backup is put together or taken apart.
+const SCRATCH: &str = "backup.part";
 /// How a backup begins.
 const MAGIC: &[u8; 18] = b"starling-backup 1\n";
 
@@ -43,7 +45,7 @@ impl Backup {
     pub fn create<E: From<StoreError>>(
         home: &Home,
         path: &Path,
-        protection: &Protection<'_>,
+        (passphrase, params): (&Passphrase, KdfParams),
         rng: &mut dyn CryptoRng,
         fill: impl FnOnce(&mut Database) -> Result<(), E>,
     ) -> Result<u64, E> {
@@ -51,23 +53,27 @@ impl Backup {
         if path.symlink_metadata().is_ok() {
             return Err(StoreError::io("create", path)(io::ErrorKind::AlreadyExists.into()).into());
         }
-        let scratch = Scratch::make(home, "backup.part")?;
+        let scratch = Scratch::make(home)?;
         let inner = Home::open(&scratch.path)?;
-        Home::set_up(&inner.lock()?, protection, rng, fill)?.close()?;
+        let protection = Protection::Passphrase { passphrase, params };
+        Home::set_up(&inner.lock()?, &protection, rng, fill)?.close()?;
         Ok(pack(&inner, path)?)
     }
 
     /// Opens the backup at `path`, in the directory of a home that is being made.
     ///
     /// # Errors
-    /// [`StoreError::Io`], [`StoreError::NotABackup`], [`StoreError::PassphraseNeeded`],
-    /// [`StoreError::PassphraseWrong`], [`StoreError::KeyDamaged`], [`StoreError::WrongKey`], [`StoreError::Corrupt`],
+    /// [`StoreError::Io`], [`StoreError::NotABackup`], [`StoreError::PassphraseWrong`], [`StoreError::KeyDamaged`], [`StoreError::WrongKey`], [`StoreError::Corrupt`],
     /// [`StoreError::SchemaTooNew`], [`StoreError::Full`], [`StoreError::Database`].
-    pub fn open(home: &Home, path: &Path, passphrase: Option<&Passphrase>) -> Result<Self, StoreError> {
-        let scratch = Scratch::make(home, "restore.part")?;
+    pub fn open(home: &Home, path: &Path, passphrase: &Passphrase) -> Result<Self, StoreError> {
+        let scratch = Scratch::make(home)?;
         let inner = Home::open(&scratch.path)?;
         unpack(path, &inner)?;
-        let key = inner.unlock(passphrase)?;
+        if !inner.needs_passphrase()? {
+            // Anybody could have made it: that it opens with the user's passphrase is what says whose it is.
+            return Err(StoreError::NotABackup(path.to_owned()));
+        }
+        let key = inner.unlock(Some(passphrase))?;
         let database = Database::open(&inner.lock()?, &key)?;
         let found = database.check()?;
         database.close()?;
@@ -84,23 +90,51 @@ impl Backup {
     }
 }
 
-/// A directory of ours, which goes when this does. One that a crash left is replaced.
+/// A directory of ours, which goes when this does. There is one at a time in a home; one that a crash left is replaced.
 #[derive(Debug)]
 struct Scratch {
     path: PathBuf,
+    /// Held for its effect.
+    _lock: File,
 }
 
 impl Scratch {
-    fn make(home: &Home, name: &str) -> Result<Self, StoreError> {
-        let path = home.path().join(name);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::io("remove", &path)(error));
-            }
-            _ => {}
-        }
+    fn make(home: &Home) -> Result<Self, StoreError> {
+        let lock = Self::lock(home)?;
+        let path = home.path().join(SCRATCH);
+        remove(&path)?;
         DirBuilder::new().mode(0o700).create(&path).map_err(StoreError::io("create", &path))?;
-        Ok(Self { path })
+        Ok(Self { path, _lock: lock })
+    }
+
+    fn lock(home: &Home) -> Result<File, StoreError> {
+        let path = home.path().join("backup.lock");
+        let file = files::open_or_create_private(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(StoreError::BackupUnderWay),
+            Err(fs::TryLockError::Error(error)) => Err(StoreError::io("lock", &path)(error)),
+        }
+    }
+}
+
+/// Removes what a backup that was interrupted left in a home, unless one is under way.
+pub(crate) fn sweep(home: &Home) -> Result<(), StoreError> {
+    let path = home.path().join(SCRATCH);
+    if !path.exists() {
+        return Ok(());
+    }
+    match Scratch::lock(home) {
+        Ok(_lock) => remove(&path),
+        Err(StoreError::BackupUnderWay) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
+        _ => Ok(()),
     }
 }
 
@@ -115,10 +149,16 @@ fn pack(inner: &Home, path: &Path) -> Result<u64, StoreError> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
+    // One that an interrupted backup left under this name is none.
+    files::remove_if_there(&part)?;
+    // Without a second word about its mode, which the file systems of sticks refuse.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part);
     let mut file = file.map_err(StoreError::io("create", &part))?;
     let packed = write(inner, &mut file).map_err(StoreError::io("write", &part));
-    let packed = packed.and_then(|bytes| files::rename(&part, path).map(|()| bytes));
+    let packed = packed.and_then(|bytes| match path.symlink_metadata() {
+        Ok(_) => Err(StoreError::io("create", path)(io::ErrorKind::AlreadyExists.into())),
+        Err(_) => files::rename(&part, path).map(|()| bytes),
+    });
     if packed.is_err() {
         // The first error is the one to report.
         let _ = fs::remove_file(&part);

@@ -86,6 +86,9 @@ pub enum StoreError {
     /// The file is not one of our databases, whatever the key.
     #[error("{} is not a database of this program", .0.display())]
     NotADatabase(PathBuf),
+    /// Another process makes a backup of this home, or restores one into it.
+    #[error("another backup of this home is under way")]
+    BackupUnderWay,
     /// The file does not begin as a backup does, or ends before its database.
     #[error("{} is no backup of this program, or is cut off", .0.display())]
     NotABackup(PathBuf),

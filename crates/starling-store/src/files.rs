@@ -88,7 +88,8 @@ pub(crate) fn size(path: &Path) -> Result<u64, StoreError> {
 }
 
 fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare name is empty, which is no directory's name.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync", parent))
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{StoreError, files};
+use crate::{StoreError, backup, files};
 
 /// What others must not have on the directory.
 const OTHERS: u32 = 0o077;
@@ -81,6 +81,7 @@ impl Home {
         let noted = file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
         // The lock holds without its holder's number, which is only there for the other's error message.
         drop(noted);
+        backup::sweep(self)?;
         Ok(HomeLock { home: self.clone(), file: Arc::new(file) })
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use starling_core::storage::{
-    ChainPlace, MessageKind, MessageRow, MessageState, MessageStatus, MessageStore, StorageError,
+    ChainPlace, ChangeOf, MessageKind, MessageRow, MessageState, MessageStatus, MessageStore, StorageError,
 };
 use starling_core::words;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
@@ -32,8 +32,10 @@ const SELECT_PAGE: &str = columns!(
     ORDER BY position DESC, id DESC LIMIT ?3"
 );
 
-const SELECT_CHANGES: &str =
-    columns!("FROM messages WHERE about = ?1 AND kind IN (2, 3, 4) ORDER BY position, id");
+const SELECT_CHANGES: &str = columns!(
+    "FROM messages WHERE about = ?1 AND conversation = ?2 AND mine = ?3 AND kind = ?4 AND kind IN (2, 3, 4)
+    ORDER BY position DESC, id DESC LIMIT 2"
+);
 
 const SELECT_ENDED: &str = columns!("FROM messages WHERE ends_s <= ?1 ORDER BY ends_s, id LIMIT ?2");
 
@@ -170,9 +172,10 @@ impl MessageStore for Database {
         Ok(rows)
     }
 
-    fn changes(&self, of: &MessageId) -> Result<Vec<MessageRow>, StorageError> {
+    fn last_changes(&self, of: &ChangeOf) -> Result<Vec<MessageRow>, StorageError> {
+        let meant = (of.message.as_bytes(), of.conversation.as_bytes(), of.mine, of.kind.number());
         let rows = self.read(PART, |connection| {
-            connection.prepare_cached(SELECT_CHANGES)?.query_map([of.as_bytes()], message)?.collect()
+            connection.prepare_cached(SELECT_CHANGES)?.query_map(meant, message)?.collect()
         });
         Ok(rows?)
     }
@@ -292,9 +295,10 @@ fn write_row(connection: &Connection, sql: &str, row: &MessageRow, digest: Diges
     Ok(changed > 0)
 }
 
-/// Only what is shown is found; a text that is no more has no words.
+/// Only what is shown is found; a text that is no more has no words. One that will disappear has none from the first day:
+/// those of a deleted row stay in the index until it is merged.
 fn write_words(connection: &Connection, number: i64, row: &MessageRow) -> rusqlite::Result<()> {
-    if row.kind == MessageKind::Text {
+    if row.kind == MessageKind::Text && row.lives.is_none() {
         connection.prepare_cached(INSERT_WORDS)?.execute((number, words::searchable(&row.text)))?;
     }
     Ok(())
@@ -399,7 +403,7 @@ mod tests {
     fn a_page_and_the_heads_read_only_their_own_rows() {
         let connection = tables();
         let page = plan(&connection, SELECT_PAGE);
-        assert!(page.contains("USING INDEX messages_shown") && !page.contains("TEMP B-TREE"), "{page}");
+        assert!(page.contains("USING INDEX messages_pages") && !page.contains("TEMP B-TREE"), "{page}");
         let heads = plan(&connection, SELECT_HEADS);
         assert!(heads.contains("messages_chains (conversation=? AND author=?)"), "{heads}");
         assert!(!heads.contains("SCAN messages"), "{heads}");
@@ -413,7 +417,8 @@ mod tests {
             "{taken}"
         );
         let changes = plan(&connection, SELECT_CHANGES);
-        assert!(changes.contains("USING INDEX messages_about (about=?)"), "{changes}");
+        let by_all = "USING INDEX messages_changes (about=? AND conversation=? AND mine=? AND kind=?)";
+        assert!(changes.contains(by_all) && !changes.contains("TEMP B-TREE"), "{changes}");
         let ended = plan(&connection, SELECT_ENDED);
         assert!(ended.contains("USING INDEX messages_ends (ends_s<?)"), "{ended}");
         let next_end = plan(&connection, SELECT_NEXT_END);

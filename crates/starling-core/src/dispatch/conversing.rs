@@ -162,7 +162,10 @@ impl<A: OlmAccount> Core<A> {
             return Ok(Err(CommandError::used_request()));
         }
         if let Some(answered) = &text.reply_to
-            && context.store.message(answered)?.is_none_or(|row| row.conversation != account)
+            && context
+                .store
+                .message(answered)?
+                .is_none_or(|row| row.conversation != account || row.kind.is_change())
         {
             return Ok(Err(CommandError::no_such_message()));
         }
@@ -179,7 +182,8 @@ impl<A: OlmAccount> Core<A> {
         let Some(row) = context.store.message(of)?.filter(|row| !row.kind.is_change()) else {
             return Ok(Err(CommandError::no_such_message()));
         };
-        if row.kind != MessageKind::Text {
+        // One whose deletion may not have reached the other side, or which ended here alone, is deleted again.
+        if row.kind != MessageKind::Text && change != MessageChange::Delete {
             return Ok(Err(CommandError::deleted_message()));
         }
         let is_of_author = !matches!(change, MessageChange::React(_));
@@ -242,8 +246,11 @@ impl<A: OlmAccount> Core<A> {
         } else {
             self.talk(context, |talking, context| talking.messages(context, page))?
         };
+        // Also where the timer was late, or may not write.
+        let now = context.now.seconds();
+        let rows = rows.into_iter().filter(|row| row.ends.is_none_or(|ends| now < ends));
         let views: Result<Vec<Message>, StorageError> =
-            rows.into_iter().map(|row| self.message_view(context.store, row)).collect();
+            rows.map(|row| self.message_view(context.store, row)).collect();
         Ok(Ok(CommandOutput::Messages(views?)))
     }
 

@@ -15,7 +15,7 @@ use starling_proto::limits;
 use starling_proto::session::Party;
 use starling_proto::time::{Now, UnixMillis};
 
-use crate::storage::{ChainPlace, MessageKind, MessageRow, MessageState, StorageError, TalkStore};
+use crate::storage::{ChainPlace, ChangeOf, MessageKind, MessageRow, MessageState, StorageError, TalkStore};
 
 /// A position is milliseconds, shifted by this, and above them room for a million messages of the same moment.
 const SHIFT: u32 = 20;
@@ -121,37 +121,76 @@ pub fn take(
 /// Does to a text what was said about it, whichever of the two came first. Gives the text if it is another one now.
 ///
 /// An account changes its own texts and nobody else's; of several edits the last in the conversation's order counts, which
-/// is the same on both sides.
+/// is the same on both sides. Of all that is said about a text only what counts keeps its words, and each step looks at
+/// no more than the last two of a kind: whoever edits and reacts a million times makes nobody slow.
 fn carry_out(store: &mut dyn TalkStore, new: &MessageRow) -> Result<Option<MessageRow>, StorageError> {
-    let text = match (new.kind, new.about) {
-        (MessageKind::Text, _) => Some(new.clone()),
-        (_, Some(id)) => store.message(&id)?.filter(|text| text.conversation == new.conversation),
-        (_, None) => None,
-    };
-    let Some(mut text) = text else { return Ok(None) };
-    match (text.kind, new.kind) {
-        (MessageKind::Text, MessageKind::Reaction) => return Ok(Some(text)),
-        (MessageKind::Text, _) => {}
-        (MessageKind::Deleted | MessageKind::Ended, _) => {
-            // No word of it is kept, so none that was said about it is.
-            return forget_changes(store, &text).map(|()| None);
-        }
-        _ => return Ok(None),
+    if new.kind == MessageKind::Text {
+        return carry_out_on(store, new.clone());
     }
-    let mut changes = store.changes(&text.id)?;
-    changes.retain(|change| change.conversation == text.conversation && change.mine == text.mine);
-    if changes.iter().any(|change| change.kind == MessageKind::Deletion) {
+    let Some(id) = new.about else { return Ok(None) };
+    let text = store.message(&id)?.filter(|text| text.conversation == new.conversation);
+    match (text, new.kind) {
+        (Some(text), _) if matches!(text.kind, MessageKind::Deleted | MessageKind::Ended) => {
+            // No word of it is kept, so none that was said about it is.
+            clear(store, new.clone()).map(|()| None)
+        }
+        (Some(text), _) if text.kind != MessageKind::Text => clear(store, new.clone()).map(|()| None),
+        (text, MessageKind::Reaction) => {
+            supersede(store, new)?;
+            Ok(text)
+        }
+        (Some(text), _) if text.mine == new.mine => {
+            supersede(store, new)?;
+            carry_out_on(store, text)
+        }
+        // Somebody else's is none of theirs to change.
+        (Some(_), _) => clear(store, new.clone()).map(|()| None),
+        // It may still come.
+        (None, _) => supersede(store, new).map(|()| None),
+    }
+}
+
+/// The author's deletion, or last edit.
+fn carry_out_on(store: &mut dyn TalkStore, mut text: MessageRow) -> Result<Option<MessageRow>, StorageError> {
+    if last_change(store, &text, text.mine, MessageKind::Deletion)?.is_some() {
         return erase(store, text, MessageKind::Deleted).map(Some);
     }
-    let Some(edit) = changes.into_iter().rfind(|change| change.kind == MessageKind::Edit) else {
-        return Ok(None);
-    };
-    if text.edited_at == Some(edit.sent_at) && text.text == edit.text {
-        return Ok(None);
-    }
-    (text.text, text.edited_at) = (edit.text, Some(edit.sent_at));
+    // One that has been carried out has no words any more.
+    let edit = last_change(store, &text, text.mine, MessageKind::Edit)?.filter(|edit| !edit.text.is_empty());
+    let Some(edit) = edit else { return Ok(None) };
+    (text.text, text.edited_at) = (edit.text.clone(), Some(edit.sent_at));
     store.write_message(&text)?;
+    clear(store, edit)?;
     Ok(Some(text))
+}
+
+fn last_change(
+    store: &dyn TalkStore,
+    text: &MessageRow,
+    mine: bool,
+    kind: MessageKind,
+) -> Result<Option<MessageRow>, StorageError> {
+    let of = ChangeOf { message: text.id, conversation: text.conversation, mine, kind };
+    Ok(store.last_changes(&of)?.into_iter().next())
+}
+
+/// Of several that one side says only the last one counts: the others keep no words.
+fn supersede(store: &mut dyn TalkStore, new: &MessageRow) -> Result<(), StorageError> {
+    let Some(message) = new.about else { return Ok(()) };
+    let (conversation, mine, kind) = (new.conversation, new.mine, new.kind);
+    let last = store.last_changes(&ChangeOf { message, conversation, mine, kind })?;
+    let new_is_last = last.first().is_some_and(|last| last.id == new.id);
+    let old = if new_is_last { last.into_iter().nth(1) } else { Some(new.clone()) };
+    old.map_or(Ok(()), |old| clear(store, old))
+}
+
+/// Keeps the place of something in its chain, and no word of it.
+fn clear(store: &mut dyn TalkStore, mut row: MessageRow) -> Result<(), StorageError> {
+    if row.text.is_empty() {
+        return Ok(());
+    }
+    row.text.clear();
+    store.write_message(&row)
 }
 
 /// Keeps the place of a text and no word of it, nor of what was said about it.
@@ -167,18 +206,14 @@ pub fn erase(
     text.text.clear();
     (text.edited_at, text.ends) = (None, None);
     store.write_message(&text)?;
-    forget_changes(store, &text)?;
-    Ok(text)
-}
-
-fn forget_changes(store: &mut dyn TalkStore, of: &MessageRow) -> Result<(), StorageError> {
-    for mut change in store.changes(&of.id)? {
-        if change.conversation == of.conversation && !change.text.is_empty() {
-            change.text.clear();
-            store.write_message(&change)?;
+    for (mine, kind) in
+        [(true, MessageKind::Reaction), (false, MessageKind::Reaction), (text.mine, MessageKind::Edit)]
+    {
+        if let Some(change) = last_change(store, &text, mine, kind)? {
+            clear(store, change)?;
         }
     }
-    Ok(())
+    Ok(text)
 }
 
 /// What each side thinks of a text: the last that it said, whether that is ours, and in what words.
@@ -186,15 +221,14 @@ fn forget_changes(store: &mut dyn TalkStore, of: &MessageRow) -> Result<(), Stor
 /// # Errors
 /// [`StorageError`] from beneath.
 pub fn reactions(store: &dyn TalkStore, text: &MessageRow) -> Result<Vec<(bool, String)>, StorageError> {
-    let mut last = [(false, String::new()), (true, String::new())];
+    let mut said = Vec::new();
     if text.kind == MessageKind::Text {
-        for change in store.changes(&text.id)? {
-            let of_this = change.kind == MessageKind::Reaction && change.conversation == text.conversation;
-            let sides = last.iter_mut().filter(|(mine, _)| of_this && *mine == change.mine);
-            sides.for_each(|(_, said)| said.clone_from(&change.text));
+        for mine in [false, true] {
+            let last = last_change(store, text, mine, MessageKind::Reaction)?;
+            said.extend(last.filter(|last| !last.text.is_empty()).map(|last| (mine, last.text)));
         }
     }
-    Ok(last.into_iter().filter(|(_, said)| !said.is_empty()).collect())
+    Ok(said)
 }
 
 /// Places of chains that a message names and we, whose `heads` are these, have not, by device: at most

@@ -7,8 +7,11 @@ ALTER TABLE messages ADD COLUMN edited_at_ms INTEGER;
 ALTER TABLE messages ADD COLUMN lives_s INTEGER;
 ALTER TABLE messages ADD COLUMN ends_s INTEGER; -- ordered
 
--- What was said about a text.
-CREATE INDEX messages_about ON messages (about) WHERE about IS NOT NULL;
+-- What each side said about a text, by kind: the last of it is found at once, however much there is.
+CREATE INDEX messages_changes ON messages (about, conversation, mine, kind, position, id) WHERE kind IN (2, 3, 4);
+
+-- A page of what is shown, however much lies between.
+CREATE INDEX messages_pages ON messages (conversation, position, id) WHERE kind IN (1, 5);
 
 -- The next text that ends.
 CREATE INDEX messages_ends ON messages (ends_s) WHERE ends_s IS NOT NULL;

@@ -9,7 +9,7 @@ use starling_core::storage::{
     ContactStore as _, MessageRow, MessageStore as _, Slot, SlotStore as _, StorageError,
 };
 use starling_crypto::kdf::{KdfParams, Passphrase};
-use starling_store::{Backup, Database, Protection, StoreError};
+use starling_store::{Backup, Database, Home, Protection, StoreError};
 
 const MESSAGES: u64 = 40;
 
@@ -25,14 +25,13 @@ fn fill(database: &mut Database) -> Result<(), StorageError> {
 
 fn make(home: &TestHome, file: &Path) -> Result<u64, StoreError> {
     let own = passphrase("open sesame");
-    let protection = Protection::Passphrase { passphrase: &own, params: KdfParams::new(8, 1, 1).unwrap() };
-    Backup::create(home.home(), file, &protection, &mut rng(), |database| {
+    Backup::create(home.home(), file, (&own, KdfParams::new(8, 1, 1).unwrap()), &mut rng(), |database| {
         fill(database).map_err(|_| StoreError::Corrupt("the test"))
     })
 }
 
 fn open(home: &TestHome, file: &Path) -> Result<Backup, StoreError> {
-    Backup::open(home.home(), file, Some(&passphrase("open sesame")))
+    Backup::open(home.home(), file, &passphrase("open sesame"))
 }
 
 /// A file beside a home, and a home.
@@ -73,7 +72,7 @@ fn what_was_put_in_comes_out() {
         (1..=MESSAGES).map(|number| message(2, number, &"word ".repeat(200))).collect();
     assert_eq!(rows, expected);
     drop(backup);
-    assert_eq!(names(home.home().path()), ["lock"], "nothing of it stays in the home");
+    assert_eq!(names(home.home().path()), ["backup.lock", "lock"], "nothing of it stays in the home");
 }
 
 #[test]
@@ -89,13 +88,12 @@ fn what_fails_leaves_nothing() {
     let (home, elsewhere) = (TestHome::empty(), tempfile::tempdir().unwrap());
     let nowhere = elsewhere.path().join("none/ada.starling");
     assert!(matches!(make(&home, &nowhere), Err(StoreError::Io { .. })));
-    let failed =
-        Backup::create(home.home(), &elsewhere.path().join("ada"), &Protection::None, &mut rng(), |_| {
-            Err(StoreError::Full)
-        });
+    let (own, params) = (passphrase("open sesame"), KdfParams::new(8, 1, 1).unwrap());
+    let ada = elsewhere.path().join("ada");
+    let failed = Backup::create(home.home(), &ada, (&own, params), &mut rng(), |_| Err(StoreError::Full));
     assert!(matches!(failed, Err(StoreError::Full)));
     assert!(names(elsewhere.path()).is_empty());
-    assert_eq!(names(home.home().path()), ["lock"]);
+    assert_eq!(names(home.home().path()), ["backup.lock", "lock"]);
     // What a crash left does not stand in the way.
     fs::create_dir(home.file("backup.part")).unwrap();
     fs::write(home.file("backup.part").join("data.key"), "half").unwrap();
@@ -105,10 +103,9 @@ fn what_fails_leaves_nothing() {
 #[test]
 fn another_passphrase_opens_nothing() {
     let (home, _elsewhere, file) = made();
-    let wrong = Backup::open(home.home(), &file, Some(&passphrase("open barley")));
+    let wrong = Backup::open(home.home(), &file, &passphrase("open barley"));
     assert!(matches!(wrong, Err(StoreError::PassphraseWrong)), "{wrong:?}");
-    assert!(matches!(Backup::open(home.home(), &file, None), Err(StoreError::PassphraseNeeded)));
-    assert_eq!(names(home.home().path()), ["lock"]);
+    assert_eq!(names(home.home().path()), ["backup.lock", "lock"]);
 }
 
 #[test]
@@ -131,4 +128,43 @@ fn whatever_is_cut_off_or_changed_is_found() {
     assert!(open(&home, &other).is_err(), "a byte too many");
     assert!(open(&home, &elsewhere.path().join("none")).is_err());
     assert!(open(&home, elsewhere.path()).is_err(), "a directory");
+}
+
+/// Whoever can write where the file lies could put another in its place, which opens with any passphrase.
+#[test]
+fn one_that_anybody_could_have_made_is_none() {
+    let (home, elsewhere) = (TestHome::empty(), tempfile::tempdir().unwrap());
+    let (forged, file) = (TestHome::empty(), elsewhere.path().join("ada.starling"));
+    let made = Home::set_up(&forged.lock, &Protection::None, &mut rng(), |database| {
+        fill(database).map_err(|_| StoreError::Corrupt("the test"))
+    });
+    made.unwrap().close().unwrap();
+    let key = fs::read(forged.file("data.key")).unwrap();
+    let length = u16::try_from(key.len()).unwrap().to_be_bytes();
+    let database = fs::read(forged.file("starling.db")).unwrap();
+    fs::write(&file, [b"starling-backup 1\n", &length[..], &key, &database].concat()).unwrap();
+    assert!(matches!(open(&home, &file), Err(StoreError::NotABackup(_))));
+}
+
+#[test]
+fn one_at_a_time_and_what_a_crash_left_goes_with_the_next_start() {
+    let (home, elsewhere, file) = made();
+    let backup = open(&home, &file).unwrap();
+    let second = make(&home, &elsewhere.path().join("second"));
+    assert!(matches!(second, Err(StoreError::BackupUnderWay)), "{second:?}");
+    assert!(backup.reader().history_rows().is_ok(), "the first is not disturbed");
+    drop(backup);
+    fs::create_dir(home.file("backup.part")).unwrap();
+    fs::write(elsewhere.path().join("third.part"), "half").unwrap();
+    make(&home, &elsewhere.path().join("third")).unwrap();
+    fs::create_dir(home.file("backup.part")).unwrap();
+    let path = home.home().path().to_owned();
+    let TestHome { lock, .. } = &home;
+    let again = lock.home().clone();
+    assert!(matches!(again.lock(), Err(StoreError::Locked { .. })));
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join("backup.part")).unwrap();
+    fs::write(copy.path().join("data.key"), "").unwrap();
+    let _lock = Home::open(copy.path()).unwrap().lock().unwrap();
+    assert!(!copy.path().join("backup.part").exists() && path.join("backup.part").exists());
 }

@@ -5,7 +5,7 @@ use std::fs;
 use crate::common::{TestHome, contact, message, outbox_row, record, step};
 use proptest::prelude::*;
 use starling_core::storage::{
-    ContactStore as _, CoreStore, MessageKind, MessageRow, MessageStore as _, OutboxStore as _,
+    ChangeOf, ContactStore as _, CoreStore, MessageKind, MessageRow, MessageStore as _, OutboxStore as _,
     PeerStore as _, RecordStore as _, SeenStore as _, SessionStore as _, Slot, SlotStore as _, StorageError,
     TraceStore as _,
 };
@@ -38,8 +38,9 @@ const TALK: [(&str, usize, Same); 11] = [
     ("messages", 3, |left, right| Ok(page(left, Some("wor"))? == page(right, Some("wor"))?)),
     ("messages", 1, |left, right| Ok(left.chain_heads(&CONVERSATION)? == right.chain_heads(&CONVERSATION)?)),
     ("messages", 1, |left, right| {
-        let of = message(1, 1, "").id;
-        Ok(left.changes(&of)? == right.changes(&of)?)
+        let (message, kind) = (message(1, 1, "").id, MessageKind::Reaction);
+        let of = ChangeOf { message, conversation: CONVERSATION, mine: false, kind };
+        Ok(left.last_changes(&of)? == right.last_changes(&of)?)
     }),
     ("messages", 1, |left, right| {
         let by = UnixSeconds::new(u64::MAX);

@@ -7,9 +7,9 @@ use crate::conformance::OnDisk;
 use proptest::prelude::*;
 use starling_core::memory::MemoryStore;
 use starling_core::storage::{
-    ChainPlace, ContactRow, ContactState, ContactStore as _, Mailed, MessageKind, MessageRow, MessageState,
-    MessageStatus, MessageStore as _, OutboxStore as _, SeenStore as _, SessionStore as _, TalkStore,
-    TraceStore as _,
+    ChainPlace, ChangeOf, ContactRow, ContactState, ContactStore as _, Mailed, MessageKind, MessageRow,
+    MessageState, MessageStatus, MessageStore as _, OutboxStore as _, SeenStore as _, SessionStore as _,
+    TalkStore, TraceStore as _,
 };
 use starling_crypto::session::Tombstone;
 use starling_overlay::conformance::Harness;
@@ -161,8 +161,9 @@ fn what_is_said_about_a_message_is_no_message<H: Harness<Store: TalkStore>>(harn
     let of = message(2, 1, "hello there").id;
     let said = |number, kind| MessageRow { kind, about: Some(of), ..message(2, number, "hello") };
     let answer = said(2, MessageKind::Text);
-    let changes =
-        [said(3, MessageKind::Edit), said(4, MessageKind::Reaction), said(5, MessageKind::Deletion)];
+    let changes: Vec<MessageRow> = [3, 4, 5].map(|number| said(number, MessageKind::Edit)).into();
+    let by_us = MessageRow { mine: true, ..said(9, MessageKind::Edit) };
+    let of = |kind| ChangeOf { message: of, conversation: CONVERSATION, mine: false, kind };
     let elsewhere = MessageRow {
         kind: MessageKind::Reaction,
         about: Some(MessageId::new([7; 16])),
@@ -170,7 +171,9 @@ fn what_is_said_about_a_message_is_no_message<H: Harness<Store: TalkStore>>(harn
         lives: Some(Span::from_secs(9)),
         ..message(2, 6, "hello")
     };
-    for row in [&changes[2], &changes[0], &answer, &elsewhere, &changes[1], &message(2, 1, "hello there")] {
+    for row in
+        [&changes[2], &changes[0], &answer, &elsewhere, &changes[1], &by_us, &message(2, 1, "hello there")]
+    {
         harness.store().write_message(row).unwrap();
     }
     let gone = MessageRow { kind: MessageKind::Ended, text: String::new(), ..message(2, 7, "") };
@@ -181,14 +184,18 @@ fn what_is_said_about_a_message_is_no_message<H: Harness<Store: TalkStore>>(harn
     }
     for _ in 0..2 {
         assert_eq!(harness.store().message(&elsewhere.id).unwrap(), Some(elsewhere.clone()));
-        assert_eq!(harness.store().changes(&of).unwrap(), changes);
+        let edits = harness.store().last_changes(&of(MessageKind::Edit)).unwrap();
+        assert_eq!(edits, [changes[2].clone(), changes[1].clone()]);
+        assert!(harness.store().last_changes(&of(MessageKind::Reaction)).unwrap().is_empty());
+        let ours = ChangeOf { mine: true, ..of(MessageKind::Edit) };
+        assert_eq!(harness.store().last_changes(&ours).unwrap(), std::slice::from_ref(&by_us));
         let mut positions = |text| -> Vec<u64> {
             let rows = harness.store().messages(&CONVERSATION, None, 99, text).unwrap();
             rows.into_iter().map(|row| row.position).collect()
         };
         assert_eq!(positions(None), [1, 2, 8]);
         assert_eq!(positions(Some("hello")), [1, 2], "and what is deleted is not found");
-        assert_eq!(harness.store().chain_heads(&CONVERSATION).unwrap()[0].sequence, 8, "but in its chain");
+        assert_eq!(harness.store().chain_heads(&CONVERSATION).unwrap()[0].sequence, 9, "but in its chain");
         harness.reopen();
     }
 }

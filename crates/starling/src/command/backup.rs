@@ -8,7 +8,7 @@ use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 use serde::Serialize;
 use starling_api::types::Code;
-use starling_core::backup::{Origin, SLOTS, kept_contact, restored_contact, restored_message};
+use starling_core::backup::{Origin, SLOTS, kept_contact, kept_message, restored_contact, restored_message};
 use starling_core::identity::{Identity, IdentityError};
 use starling_core::storage::{
     ContactStore as _, MessageRow, MessageStore as _, Slot, SlotStore as _, StorageError,
@@ -16,7 +16,7 @@ use starling_core::storage::{
 use starling_crypto::kdf::{KdfParams, Passphrase};
 use starling_proto::ids::AccountKey;
 use starling_proto::time::UnixSeconds;
-use starling_store::{Backup, Database, Home, Protection, Reader, StoreError};
+use starling_store::{Backup, Database, Home, Reader, StoreError};
 
 use super::init;
 use crate::context::Context;
@@ -34,13 +34,13 @@ Examples:
   starling backup alice-$(date +%F).starling --json
   starling restore alice.starling                    on the new device, with the recovery phrase
 
-The file has profile, settings, contacts and messages, and neither the recovery phrase nor a key of this device: it is of
+The file has profile, settings, contacts and messages, but for those that are to disappear; and neither the recovery phrase nor a key of this device: it is of
 use only to whoever has its passphrase, and brings the account back only together with the phrase.";
 
-/// Write contacts, messages and settings into one encrypted file, whether your peer runs or not.
+/// Write contacts, messages and settings into one encrypted file.
 ///
-/// The file opens with the passphrase of this home; where it has none, one is asked for. A file that is there is not
-/// overwritten.
+/// Your peer may run meanwhile, or not. The file opens with the passphrase of this home; where it has none, one is asked
+/// for. A file that is there is not overwritten.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -64,9 +64,9 @@ pub(super) fn run(Args { file }: Args, context: &mut Context<'_>) -> Result<Exit
     let reader = home.readers(&key).open()?;
     reader.hold()?;
     let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| Failure::internal(&error))?;
-    let protection = Protection::Passphrase { passphrase: &passphrase, params: KdfParams::default() };
+    let protection = (&passphrase, KdfParams::default());
     let mut made = None;
-    let bytes = Backup::create(&home, &file, &protection, &mut rng, |to| {
+    let bytes = Backup::create(&home, &file, protection, &mut rng, |to| {
         made = Some(copy(&reader, to)?);
         Ok::<_, Failure>(())
     })?;
@@ -101,7 +101,7 @@ fn copy(from: &Reader, to: &mut Database) -> Result<(AccountKey, Copied), Failur
             copied.contacts = copied.contacts.saturating_add(1);
         }
     }
-    copied.messages = copy_history(from, to, "backing up", |row| row)?;
+    copied.messages = copy_history(from, to, "backing up", kept_message)?;
     Ok((account, copied))
 }
 
@@ -164,7 +164,7 @@ pub(super) fn open(home: &Home, file: &Path, passphrase: &Passphrase) -> Result<
         let message = format!("the backup {} is damaged", file.display());
         Failure::new(Code::Storage, message, "use another copy of it; nothing was made here")
     };
-    let backup = Backup::open(home, file, Some(passphrase)).map_err(|error| match error {
+    let backup = Backup::open(home, file, passphrase).map_err(|error| match error {
         StoreError::Corrupt(_)
         | StoreError::WrongKey(_)
         | StoreError::NotADatabase(_)

@@ -84,11 +84,12 @@ impl Report for EventLine {
         match &self.event {
             EventBody::Message(message) => page.block(2, &message.text),
             EventBody::MessageChanged(message) => {
-                page.block(2, &message.text);
+                // Deeper than our own words beneath it, for which a line of theirs could pass.
+                page.block(4, &message.text);
                 for reaction in &message.reactions {
                     let whose =
                         if reaction.from == message.conversation { "they react: " } else { "you react: " };
-                    page.indented(2, [dim(whose), plain(&reaction.reaction)]);
+                    page.indented(2, [dim(whose), messages::reaction(reaction)]);
                 }
             }
             EventBody::ContactRequest { name, note, .. } => {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use starling_api::types::{Message, MessageState, Messages, MessagesRequest};
+use starling_api::types::{Message, MessageState, Messages, MessagesRequest, Reaction};
 use starling_proto::ids::MessageId;
 
 use super::contact::person;
@@ -88,6 +88,11 @@ pub(super) fn state<'a>(state: MessageState) -> Piece<'a> {
     }
 }
 
+/// What somebody thinks of a message: its first line, as words, since signs may be joined of several.
+pub(super) fn reaction(reaction: &Reaction) -> Piece<'_> {
+    written(&reaction.reaction).next().unwrap_or_else(|| plain(""))
+}
+
 /// How many peers keep a message, if any do.
 pub(super) fn holders<'a>(holders: Option<u32>) -> Piece<'a> {
     match holders {
@@ -163,7 +168,7 @@ impl Conversation {
         }
         for reaction in &message.reactions {
             let who = if reaction.from == message.conversation { "they" } else { "you" };
-            rows.push(remark(who, "react", plain(&reaction.reaction)));
+            rows.push(remark(who, "react", self::reaction(reaction)));
         }
         if self.ids {
             rows.push(remark("", "id", dim(message.id.to_string())));
@@ -192,7 +197,6 @@ fn rows_of<'a>(message: &'a Message, at: &Local) -> Vec<Vec<Piece<'a>>> {
 
 #[cfg(test)]
 mod tests {
-    use starling_api::types::Reaction;
     use starling_proto::ids::AccountKey;
 
     use super::*;
@@ -281,7 +285,7 @@ mod tests {
             [&shown[..1], &shown[2..3], &shown[4..]].concat(),
             [
                 "they tea at six?",
-                "you react +1<U+000A>you",
+                "you react +1",
                 "you read yes",
                 "answers tea at six?",
                 "they react <U+001B>[2J",

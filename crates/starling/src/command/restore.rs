@@ -36,7 +36,7 @@ Examples:
   pass show starling/phrase | starling restore --name Alice --phrase-file -
   starling restore alice.starling                    with what `starling backup` wrote";
 
-/// Bring an account back from its recovery phrase, on a new device in a new home; with a backup also what it had.
+/// Bring an account back on a new device, from its recovery phrase, and what it had from a backup.
 ///
 /// Asks for the 24 words that `starling init` showed. Every other device of the account is put out of it: do this when
 /// a device is lost, not to have a second one. Contacts and messages were on the lost device: a backup brings them back,

@@ -17,7 +17,7 @@ Examples:
   starling settings set --status busy --line \"until five\"
   starling settings set --status online --line \"\"";
 
-/// Show or change what contacts learn of you: whether you have read, are typing, and how you appear.
+/// Show or change what contacts learn of you: that you read, that you type, how you appear.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = false)]
 pub(crate) struct Args {

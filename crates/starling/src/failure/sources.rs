@@ -48,6 +48,7 @@ fn hint_for(error: &StoreError) -> &'static str {
         StoreError::KeyMissing(_) | StoreError::DatabaseMissing(_) => {
             "put the file back from a backup of the whole home"
         }
+        StoreError::BackupUnderWay => "wait until that one has ended",
         StoreError::NotABackup(_) => "name the file that `starling backup` wrote, whole",
         StoreError::SchemaTooOld { .. } => "start your peer once with this version: `starling run`",
         StoreError::KeyTooNew { .. } | StoreError::SchemaTooNew { .. } => {

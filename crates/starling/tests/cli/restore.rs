@@ -91,6 +91,9 @@ fn a_backup_is_made_without_a_node_and_refused_where_it_is_none() {
     let done = home.run(back_up).json();
     assert_eq!((&done["account"], &done["messages"]), (&made["account"], &serde_json::json!(0)), "{done}");
     assert_eq!(done["bytes"].as_u64(), Some(fs::metadata(&backup).unwrap().len()));
+    let mut bare = home.command(["backup", "bare.starling", "--passphrase-file", &passphrase]);
+    let bare = crate::support::finish(bare.current_dir(backup.parent().unwrap()));
+    assert_eq!((bare.code, bare.err.as_str()), (Some(0), ""), "a bare name is enough: {bare:?}");
     let again = home.run(back_up);
     assert!(again.code == Some(1) && again.out.contains("exists"), "{again:?}");
 
@@ -118,7 +121,7 @@ fn a_backup_is_made_without_a_node_and_refused_where_it_is_none() {
     let names = fs::read_dir(new.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["data.key", "lock", "starling.db"], "nothing else stays");
+    assert_eq!(names, ["backup.lock", "data.key", "lock", "starling.db"], "nothing of the backup stays");
     assert_eq!(
         home.run(["backup", &format!("{file}.2")]).code,
         Some(2),

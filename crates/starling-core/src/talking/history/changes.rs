@@ -14,7 +14,7 @@ use crate::storage::MessageStore as _;
 const ADA: Party = Party { account: AccountKey::new([1; 32]), device: DeviceKey::new([2; 32]) };
 const EVE: Party = Party { account: AccountKey::new([8; 32]), device: DeviceKey::new([9; 32]) };
 const OWN: DeviceKey = DeviceKey::new([3; 32]);
-const TEXT: MessageId = MessageId::new([10; 16]);
+const TEXT: MessageId = MessageId::new([200; 16]);
 
 fn now(ms: u64) -> Now {
     Now { wall: UnixMillis::new(1_767_225_600_000 + ms), ..Now::default() }
@@ -139,6 +139,32 @@ fn each_side_has_one_reaction_and_can_take_it_back() {
     assert_eq!(shown(&store).len(), 1, "reactions are no messages");
 }
 
+/// Whoever edits and reacts without end makes nobody slow, and fills no disk with what is not shown.
+#[test]
+fn of_all_that_is_said_only_what_counts_keeps_its_words() {
+    let mut said = vec![text()];
+    for n in 0..50 {
+        said.extend([edit(&format!("edit {n}")), react(&format!("reaction {n}"))]);
+    }
+    let chain = chain(said);
+    for backwards in [false, true] {
+        let mut store = MemoryStore::default();
+        let order: Vec<&Content> =
+            if backwards { chain.iter().rev().collect() } else { chain.iter().collect() };
+        for content in order {
+            hear(&mut store, ADA, content);
+        }
+        let [row] = &shown(&store)[..] else { panic!("one text") };
+        assert_eq!(
+            (row.text.as_str(), reactions(&store, row).unwrap()),
+            ("edit 49", vec![(false, "reaction 49".into())])
+        );
+        let everything = format!("{store:?}");
+        assert_eq!(everything.matches("edit ").count(), 1, "backwards: {backwards}");
+        assert_eq!(everything.matches("reaction ").count(), 1, "backwards: {backwards}");
+    }
+}
+
 #[test]
 fn a_text_of_ours_ends_by_our_clock_and_leaves_its_place() {
     let mut store = MemoryStore::default();
@@ -155,6 +181,9 @@ fn a_text_of_ours_ends_by_our_clock_and_leaves_its_place() {
     assert_eq!(store.next_end().unwrap(), None);
     assert_eq!(store.chain_heads(&ADA.account).unwrap()[0].sequence, 2, "its chain goes on");
 }
+
+/// A text as somebody sees it: id, text, whether it is deleted, when it was edited, and what each thinks of it.
+type Seen = (MessageId, String, bool, Option<UnixMillis>, Vec<(AccountKey, String)>);
 
 /// One of the two who talk: what they have, and what is under way to them.
 struct Side {
@@ -180,11 +209,8 @@ impl Side {
         }
     }
 
-    /// What they see: text, whether it is deleted, when it was edited, and what they and the other think of it.
-    fn sees(
-        &self,
-        other: &Self,
-    ) -> Vec<(MessageId, String, bool, Option<UnixMillis>, Vec<(AccountKey, String)>)> {
+    /// What they see.
+    fn sees(&self, other: &Self) -> Vec<Seen> {
         let rows = self.store.messages(&other.account, None, 1000, None).unwrap();
         let seen = rows.into_iter().map(|row| {
             let whose = |(mine, said)| (if mine { self.account } else { other.account }, said);

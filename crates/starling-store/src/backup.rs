@@ -40,8 +40,8 @@ impl Backup {
     /// `home`'s directory, whether a node runs on it or not, and is at `path` whole or not at all.
     ///
     /// # Errors
-    /// [`StoreError::Io`], above all if there is a file at `path`; [`StoreError::KeyDerivation`], [`StoreError::Full`],
-    /// [`StoreError::Database`]; and whatever `fill` answers.
+    /// [`StoreError::FileExists`], [`StoreError::BackupUnderWay`], [`StoreError::Io`], [`StoreError::KeyDerivation`],
+    /// [`StoreError::Full`], [`StoreError::Database`]; and whatever `fill` answers.
     pub fn create<E: From<StoreError>>(
         home: &Home,
         path: &Path,
@@ -51,7 +51,7 @@ impl Backup {
     ) -> Result<u64, E> {
         // Said before the work and not after it.
         if path.symlink_metadata().is_ok() {
-            return Err(StoreError::io("create", path)(io::ErrorKind::AlreadyExists.into()).into());
+            return Err(StoreError::FileExists(path.to_owned()).into());
         }
         let scratch = Scratch::make(home)?;
         let inner = Home::open(&scratch.path)?;
@@ -156,7 +156,7 @@ fn pack(inner: &Home, path: &Path) -> Result<u64, StoreError> {
     let mut file = file.map_err(StoreError::io("create", &part))?;
     let packed = write(inner, &mut file).map_err(StoreError::io("write", &part));
     let packed = packed.and_then(|bytes| match path.symlink_metadata() {
-        Ok(_) => Err(StoreError::io("create", path)(io::ErrorKind::AlreadyExists.into())),
+        Ok(_) => Err(StoreError::FileExists(path.to_owned())),
         Err(_) => files::rename(&part, path).map(|()| bytes),
     });
     if packed.is_err() {

@@ -86,6 +86,9 @@ pub enum StoreError {
     /// The file is not one of our databases, whatever the key.
     #[error("{} is not a database of this program", .0.display())]
     NotADatabase(PathBuf),
+    /// What is to be made is there already, and is not overwritten.
+    #[error("there is a file at {} already", .0.display())]
+    FileExists(PathBuf),
     /// Another process makes a backup of this home, or restores one into it.
     #[error("another backup of this home is under way")]
     BackupUnderWay,

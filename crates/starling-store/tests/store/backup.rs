@@ -79,7 +79,7 @@ fn what_was_put_in_comes_out() {
 fn a_file_that_is_there_stays() {
     let (home, _elsewhere, file) = made();
     let before = fs::read(&file).unwrap();
-    assert!(matches!(make(&home, &file), Err(StoreError::Io { .. })));
+    assert!(matches!(make(&home, &file), Err(StoreError::FileExists(_))));
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 

@@ -14,7 +14,10 @@ impl From<StoreError> for Failure {
 fn code_of(error: &StoreError) -> Code {
     match error {
         StoreError::NoHome(_) | StoreError::NoAccount => Code::NotFound,
-        StoreError::Locked { .. } | StoreError::AccountExists => Code::Conflict,
+        StoreError::Locked { .. }
+        | StoreError::AccountExists
+        | StoreError::FileExists(_)
+        | StoreError::BackupUnderWay => Code::Conflict,
         StoreError::PassphraseWrong => Code::WrongPassphrase,
         StoreError::PassphraseNeeded => Code::BadInput,
         StoreError::OpenToOthers { .. } | StoreError::ForeignOwner { .. } | StoreError::KeyDerivation(_) => {
@@ -48,6 +51,7 @@ fn hint_for(error: &StoreError) -> &'static str {
         StoreError::KeyMissing(_) | StoreError::DatabaseMissing(_) => {
             "put the file back from a backup of the whole home"
         }
+        StoreError::FileExists(_) => "a backup is never overwritten: name another file",
         StoreError::BackupUnderWay => "wait until that one has ended",
         StoreError::NotABackup(_) => "name the file that `starling backup` wrote, whole",
         StoreError::SchemaTooOld { .. } => "start your peer once with this version: `starling run`",

@@ -95,7 +95,7 @@ fn a_backup_is_made_without_a_node_and_refused_where_it_is_none() {
     let bare = crate::support::finish(bare.current_dir(backup.parent().unwrap()));
     assert_eq!((bare.code, bare.err.as_str()), (Some(0), ""), "a bare name is enough: {bare:?}");
     let again = home.run(back_up);
-    assert!(again.code == Some(1) && again.out.contains("exists"), "{again:?}");
+    assert!(again.code == Some(1) && again.out.contains("never overwritten"), "{again:?}");
 
     let (_, others_phrase) = account();
     let others = text(&home.beside("others", &others_phrase));

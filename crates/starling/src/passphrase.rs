@@ -47,17 +47,17 @@ impl PassphraseSource {
         }
     }
 
-    /// The passphrase of a new home; asks for it twice if it was not given.
+    /// The passphrase of something new; asks for it twice if it was not given. `otherwise` goes on with the hint of what
+    /// to do where nobody can be asked.
     ///
     /// # Errors
     /// As [`Self::existing`]; it is empty; or the two differ.
-    pub(crate) fn new_one(&self) -> Result<Passphrase, Failure> {
-        let without = ", or --no-passphrase to do without one";
+    pub(crate) fn new_one(&self, otherwise: &str) -> Result<Passphrase, Failure> {
         if let Some(text) = self.given_text()? {
             return Ok(seal(text));
         }
-        let first = check(ask("New passphrase: ", without)?)?;
-        let second = ask("The same again: ", without)?;
+        let first = check(ask("New passphrase: ", otherwise)?)?;
+        let second = ask("The same again: ", otherwise)?;
         if *first == *second {
             Ok(seal(first))
         } else {

@@ -17,22 +17,40 @@ use starling_api::types::{
     ChangeMessageRequest, ContactState, EventBody, MessageChange, MessageState, SendRequest,
 };
 use starling_proto::ids::AccountKey;
+use tempfile::TempDir;
+
+/// Two contacts, of whom one will lose everything but the phrase, and a third peer.
+struct Scene {
+    stage: TempDir,
+    first: Peer,
+    ada: Peer,
+    lost: Peer,
+    phrase: String,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let stage = tempfile::tempdir().unwrap();
+        let mut first = Peer::create(stage.path(), "first", "Neighbour", "of somebody").await;
+        first.start(&["--listen", "127.0.0.1:0"]).await;
+        let entered = ["--listen", "127.0.0.1:0", "--join", &first.door().to_string()];
+        let mut ada = Peer::create(stage.path(), "ada", "Ada", "a contact").await;
+        ada.start(&entered).await;
+        let (mut lost, phrase) = Peer::create_with_phrase(stage.path(), "lost", "Bob").await;
+        lost.start(&entered).await;
+        for peer in [&first, &ada, &lost] {
+            peer.settle().await;
+        }
+        befriend(&ada, &lost).await;
+        Self { stage, first, ada, lost, phrase }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again() {
-    let stage = tempfile::tempdir().unwrap();
-    let mut first = Peer::create(stage.path(), "first", "Neighbour", "of somebody").await;
-    first.start(&["--listen", "127.0.0.1:0"]).await;
+    let Scene { stage, first, ada, mut lost, phrase } = Scene::set().await;
     let door = first.door().to_string();
     let entered = ["--listen", "127.0.0.1:0", "--join", &door];
-    let mut ada = Peer::create(stage.path(), "ada", "Ada", "a contact").await;
-    ada.start(&entered).await;
-    let (mut lost, phrase) = Peer::create_with_phrase(stage.path(), "lost", "Bob").await;
-    lost.start(&entered).await;
-    for peer in [&first, &ada, &lost] {
-        peer.settle().await;
-    }
-    befriend(&ada, &lost).await;
     said(&ada, &lost, "before").await;
     let mut events = listen(&ada, async || says(&lost, &ada, "more").await).await;
     let account = lost.account();
@@ -75,19 +93,9 @@ async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_and_the_phrase_bring_contacts_and_messages_back() {
-    let stage = tempfile::tempdir().unwrap();
-    let mut first = Peer::create(stage.path(), "first", "Neighbour", "of somebody").await;
-    first.start(&["--listen", "127.0.0.1:0"]).await;
+    let Scene { stage, first, ada, mut lost, phrase } = Scene::set().await;
     let door = first.door().to_string();
     let entered = ["--listen", "127.0.0.1:0", "--join", &door];
-    let mut ada = Peer::create(stage.path(), "ada", "Ada", "a contact").await;
-    ada.start(&entered).await;
-    let (mut lost, phrase) = Peer::create_with_phrase(stage.path(), "lost", "Bob").await;
-    lost.start(&entered).await;
-    for peer in [&first, &ada, &lost] {
-        peer.settle().await;
-    }
-    befriend(&ada, &lost).await;
     said(&lost, &ada, "at five").await;
     said(&ada, &lost, "I shall be there").await;
     let id = lost.history(ada.account()).await.first().unwrap().id;

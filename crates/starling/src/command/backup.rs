@@ -53,7 +53,7 @@ pub(super) fn run(Args { file }: Args, context: &mut Context<'_>) -> Result<Exit
     let home = Home::open(&context.home()?)?;
     let has_passphrase = home.needs_passphrase()?;
     let source = context.passphrase();
-    let passphrase = if has_passphrase { source.existing()? } else { source.new_one()? };
+    let passphrase = if has_passphrase { source.existing()? } else { source.new_one("")? };
     let key = home.unlock(has_passphrase.then_some(&passphrase))?;
     // With nobody running, what a crash left is put in order first.
     let database = match home.lock() {

@@ -108,7 +108,7 @@ impl Person {
     ) -> Result<(Profile, Option<Passphrase>), Failure> {
         let passphrase = match self.no_passphrase {
             true => None,
-            false => Some(context.passphrase().new_one()?),
+            false => Some(context.passphrase().new_one(", or --no-passphrase to do without one")?),
         };
         let mut profile = Profile::new(self.name);
         profile.about = self.about.unwrap_or_default();

@@ -249,6 +249,9 @@ impl<A: OlmAccount> Core<A> {
                 self.meet(context, |meeting, context| meeting.list_changed(context, &account));
                 return Ok(());
             }
+            Notice::Unheard { account, device } => {
+                return self.meet(context, |meeting, context| meeting.unheard(context, account, device));
+            }
             Notice::Message(row) => Event::Message(Box::new(self.message_view(context.store, row)?)),
             Notice::Changed(row) => Event::Changed(Box::new(self.message_view(context.store, row)?)),
             Notice::State { id, conversation, state } => {

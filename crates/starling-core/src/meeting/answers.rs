@@ -23,6 +23,9 @@ use crate::storage::{ContactState, StorageError};
 /// What a contact's new device is told by a request: it does not know of us.
 const AGAIN: &str = "You are a contact of mine, and this device of yours is new to me.";
 
+/// What somebody is told by a request whose own request we accepted: nothing else of ours reaches them.
+const HERE: &str = "Your request is accepted, and this is where I am.";
+
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -125,6 +128,7 @@ impl<A: OlmAccount> Meeting<A> {
                 asked_at: body.issued,
                 mailboxes: core::mem::take(&mut known.mailboxes),
                 told_epoch: None,
+                unheard: false,
             };
         }
         contact
@@ -216,6 +220,7 @@ impl<A: OlmAccount> Meeting<A> {
             .extend(ticket.filter(|ticket| ticket.device == device).map(|ticket| ticket.one_time_key));
         let known = contact.devices.entry(device).or_default();
         known.found_at = Some((hand_over.locator, hand_over.read_key));
+        known.unheard = false;
         known.one_time_keys = one_time_keys;
         known.mailboxes = hand_over.mailboxes.into_iter().filter(is_good).collect();
         self.agree(context, contact)
@@ -240,10 +245,37 @@ impl<A: OlmAccount> Meeting<A> {
         contact.devices.retain(|device, _| list.device(device).is_ok());
         contact.list = Some(list);
         if contact.state == ContactState::Accepted && added > 0 && contact.unreached().next().is_some() {
-            let (note, since) = (String::from(AGAIN), now.seconds());
-            contact.approach = Some(Plan { note, invite: None, since, asked: BTreeMap::new() });
-            self.begin_approach(contact.account, now.tick);
+            self.ask_anew(contact, AGAIN, now);
         }
+    }
+
+    fn ask_anew(&mut self, contact: &mut Contact, note: &str, now: Now) {
+        let (note, since) = (String::from(note), now.seconds());
+        contact.approach = Some(Plan { note, invite: None, since, asked: BTreeMap::new() });
+        self.begin_approach(contact.account, now.tick);
+    }
+
+    /// A contact's device that cannot be dialled has not heard where we are, and has no mailbox that we know. It reads its
+    /// request inbox: a request of ours says where we are, so that it comes to us.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn unheard(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        device: DeviceKey,
+    ) -> Result<(), StorageError> {
+        let accepted = self.contacts.get(&account).filter(|contact| contact.state == ContactState::Accepted);
+        let Some(mut contact) = accepted.cloned() else { return Ok(()) };
+        let Some(known) = contact.devices.get_mut(&device).filter(|known| !known.unheard) else {
+            return Ok(());
+        };
+        known.unheard = true;
+        if contact.approach.is_none() {
+            self.ask_anew(&mut contact, HERE, context.now);
+        }
+        self.contacts.put(context.store, contact)
     }
 
     /// They do not want to be a contact. Counts only as an answer.
@@ -290,6 +322,8 @@ impl<A: OlmAccount> Meeting<A> {
     ) -> Result<(), StorageError> {
         let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
         contact.last_seen = contact.last_seen.max(Some(at));
+        // What it was to be told has gone with the link, or will with the next.
+        contact.devices.values_mut().for_each(|device| device.unheard = false);
         self.contacts.put(context.store, contact)
     }
 }

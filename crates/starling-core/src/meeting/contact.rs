@@ -67,6 +67,8 @@ pub(super) struct KnownDevice {
     pub(super) mailboxes: Vec<MailboxGrant>,
     /// The first of the epochs whose mailboxes of ours it was told.
     pub(super) told_epoch: Option<MailboxEpoch>,
+    /// Whether it cannot be dialled and has no mailbox that we know: what it is to be told waits here.
+    pub(super) unheard: bool,
 }
 
 /// A request of ours, as far as it must outlive a restart.
@@ -110,6 +112,7 @@ impl Default for KnownDevice {
             asked_at: UnixSeconds::new(0),
             mailboxes: Vec::new(),
             told_epoch: None,
+            unheard: false,
         }
     }
 }
@@ -170,10 +173,11 @@ impl Contact {
         waiting.map(|(key, _)| key).filter(move |_| owed)
     }
 
-    /// Their active devices to which we know no way.
+    /// Their active devices to which we know no way that leads there.
     pub(super) fn unreached(&self) -> impl Iterator<Item = DeviceKey> + '_ {
         let listed = self.list.iter().flat_map(VerifiedDeviceList::devices).map(|device| device.key());
-        listed.filter(|key| self.devices.get(key).is_none_or(|known| known.found_at.is_none()))
+        listed
+            .filter(|key| self.devices.get(key).is_none_or(|known| known.found_at.is_none() || known.unheard))
     }
 
     /// What was told before says nothing any more.
@@ -279,6 +283,7 @@ fn device_to_wire((key, device): (&DeviceKey, &KnownDevice)) -> wire::ContactDev
         asked_s: device.asked_at.get(),
         mailboxes: device.mailboxes.iter().map(MailboxGrant::encode).collect(),
         told_epoch: device.told_epoch.map_or(0, MailboxEpoch::get),
+        unheard: device.unheard,
     }
 }
 
@@ -300,6 +305,7 @@ fn device_from_wire(stored: &wire::ContactDevice) -> Option<(DeviceKey, KnownDev
         asked_at,
         mailboxes: mailboxes.collect::<Option<_>>()?,
         told_epoch: (stored.told_epoch > 0).then(|| MailboxEpoch::new(stored.told_epoch)),
+        unheard: stored.unheard,
     };
     Some((DeviceKey::from_slice(&stored.device).ok()?, device))
 }
@@ -404,6 +410,7 @@ mod tests {
             asked_at,
             mailboxes: mailboxes.grants((&AccountKey::new([1; 32]), &device), asked_at).unwrap(),
             told_epoch: Some(MailboxEpoch::new(730)),
+            unheard: true,
         };
         contact.devices.insert(device, known);
         contact.devices.insert(DeviceKey::new([8; 32]), KnownDevice::default());

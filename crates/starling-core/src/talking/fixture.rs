@@ -3,7 +3,10 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
 use starling_crypto::session::Vodozemac;
+use starling_proto::contact::ReadKey;
+use starling_proto::content::HandOver;
 use starling_proto::identity::Name;
+use starling_proto::ids::LocatorKey;
 use starling_proto::time::{Now, UnixMillis};
 
 use crate::identity::Identity;
@@ -29,4 +32,16 @@ pub(super) fn identity(store: &mut MemoryStore, seed: u64) -> Identity {
     let now = Now { wall: START, ..Now::default() };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     Identity::create::<Vodozemac>(store, &Profile::new(Name::new("Ada").unwrap()), now, &mut rng).unwrap().0
+}
+
+/// What somebody says of themselves, with a locator that leads nowhere.
+pub(super) fn hand_over(identity: &Identity) -> HandOver {
+    HandOver {
+        name: Name::new("Ada").unwrap(),
+        device_list: identity.list().list().clone(),
+        locator: LocatorKey::new([1; 32]),
+        read_key: ReadKey::new([2; 32]),
+        mailboxes: Vec::new(),
+        one_time_keys: Vec::new(),
+    }
 }

@@ -301,6 +301,10 @@ impl<A: OlmAccount> Talking<A> {
         why: Step,
     ) -> Result<(), StorageError> {
         self.links.failed(device, context.now.tick, context.rng.next_u32());
+        let account = self.circle.device(device).map(|(person, _)| person.account());
+        if let Some(account) = account.filter(|_| self.outbox.introduction_waits(device, context.now)) {
+            self.notify(Notice::Unheard { account, device: *device });
+        }
         self.explain(context, device, why)
     }
 

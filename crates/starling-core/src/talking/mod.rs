@@ -99,6 +99,14 @@ pub enum Notice {
         /// Whose.
         account: AccountKey,
     },
+    /// For contacts: a device cannot be reached and does not know where we are, since the hand-over that says so waits here
+    /// and lies at no mailbox. It is to be told in another way.
+    Unheard {
+        /// Whose.
+        account: AccountKey,
+        /// Which.
+        device: DeviceKey,
+    },
     /// For the faces: a message has come.
     Message(MessageRow),
     /// For the faces: a text reads otherwise, is no more, or somebody has said what they think of it.

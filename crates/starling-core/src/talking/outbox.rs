@@ -26,6 +26,8 @@ const RESERVED: usize = 256;
 const CONFIRMATIONS: usize = 64;
 /// How long something that is on a device's disk waits for its receipt before it is sent again on the same link.
 const UNCONFIRMED: Span = Span::from_secs(60);
+/// How long a hand-over waits for a link or a mailbox before another way to the device is wanted.
+const INTRODUCTION: Span = Span::from_secs(60);
 /// What a session message weighs beyond its padded text: prekey header, session id, numbers and tags, rounded up.
 const OVERHEAD: usize = 256;
 /// What a session plaintext holds beside its content (docs/protocol/sessions.md).
@@ -50,6 +52,8 @@ struct Waiting {
     row: OutboxRow,
     ends: EndsWith,
     is_said: bool,
+    /// Whether it says where we are.
+    introduces: bool,
     /// Whether the device has it on its disk, by its answer on the link that stands.
     on_disk: Option<Tick>,
     /// Whether it is being placed at the device's mailbox.
@@ -217,6 +221,16 @@ impl Outbox {
     #[must_use]
     pub fn has_unsent(&self, device: &DeviceKey) -> bool {
         self.of_device(device).any(|waiting| waiting.on_disk.is_none())
+    }
+
+    /// Whether a hand-over has waited for a device in vain: neither a link nor a mailbox took it.
+    #[must_use]
+    pub fn introduction_waits(&self, device: &DeviceKey, now: Now) -> bool {
+        let waiting =
+            self.of_device(device).filter(|waiting| waiting.introduces && waiting.row.mailed.is_none());
+        waiting
+            .map(|waiting| waiting.row.queued_at.seconds())
+            .any(|at| now.seconds().since(at) >= INTRODUCTION)
     }
 
     /// The messages that wait for a device.
@@ -455,7 +469,8 @@ impl Outbox {
         let ends = kind.as_ref().map_or(EndsWith::Receipt, ends_with);
         self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt));
         let is_said = matches!(kind, Ok(ContentKind::Said(_)));
-        let waiting = Waiting { row, ends, is_said, on_disk: None, posting: false };
+        let introduces = matches!(kind, Ok(ContentKind::HandOver(_)));
+        let waiting = Waiting { row, ends, is_said, introduces, on_disk: None, posting: false };
         self.rows.insert((waiting.row.device, waiting.row.number), waiting);
     }
 
@@ -512,6 +527,7 @@ mod tests {
     use super::*;
     use crate::memory::MemoryStore;
     use crate::storage::OutboxStore as _;
+    use crate::talking::fixture::{hand_over, identity};
 
     const ADA: AccountKey = AccountKey::new([1; 32]);
     const PHONE: DeviceKey = DeviceKey::new([2; 32]);
@@ -614,6 +630,23 @@ mod tests {
         assert!(!outbox.has_unsent(&PHONE));
         outbox.send_unconfirmed(&PHONE, Tick::from_ms(60_000));
         assert!(outbox.has_unsent(&PHONE));
+    }
+
+    #[test]
+    fn a_hand_over_that_neither_a_link_nor_a_mailbox_took_is_told_after_a_minute() {
+        let second = |seconds: u64| Now { wall: UnixMillis::new(seconds * 1000), ..Now::default() };
+        let (outbox, _) = filled(&[text(1, 9)]);
+        assert!(!outbox.introduction_waits(&PHONE, second(1000)), "a text says nothing of where we are");
+        let hand_over = Content {
+            kind: ContentKind::HandOver(Box::new(hand_over(&identity(&mut MemoryStore::default(), 1)))),
+            ..text(2, 1)
+        };
+        let (mut outbox, mut store) = filled(&[hand_over]);
+        let waits = |outbox: &Outbox| [59, 60].map(|at| outbox.introduction_waits(&PHONE, second(at)));
+        assert_eq!(waits(&outbox), [false, true]);
+        let mailed = Mailed { at: UnixSeconds::new(60), holders: 20 };
+        outbox.posted(&mut store, &PHONE, &[0], mailed).unwrap();
+        assert_eq!(waits(&outbox), [false, false]);
     }
 
     #[test]

@@ -70,3 +70,48 @@ fn a_refusal_that_found_no_room_is_said_again_and_a_change_of_mind_is_told() {
     bob.act(at(2001), &mut world, |meeting, context| meeting.add(context, account, "").unwrap());
     assert_eq!(bob.contact(&account).devices.values().filter(|device| device.told).count(), 0);
 }
+
+/// Ada cannot be dialled, and Bob knows no mailbox of hers: his hand-over goes nowhere. His request does, to the inbox that
+/// she reads herself.
+#[test]
+fn who_cannot_be_reached_learns_by_a_request_that_they_are_accepted() {
+    let (mut ada, mut bob, mut world) = two();
+    add(&mut ada, &bob, at(1), &mut world);
+    bob.tick(at(700), &mut world);
+    let who = ada.account().to_string();
+    bob.act(at(701), &mut world, |meeting, context| meeting.accept(context, &who).unwrap());
+    bob.said.clear();
+    let (account, device) = (ada.account(), ada.identity.device());
+    for seconds in [762, 763] {
+        bob.act(at(seconds), &mut world, |meeting, context| {
+            meeting.unheard(context, account, device).unwrap();
+        });
+    }
+    bob.tick(at(764), &mut world);
+    assert_eq!(world.waiting(), 1, "one request, however often he is told that she has not heard");
+    bob.restart(at(765), &mut world);
+    assert!(bob.contact(&account).devices[&device].unheard);
+    ada.tick(at(3000), &mut world);
+    assert_eq!(ada.state_of(&bob.account()), Some(ContactState::Accepted));
+    carry(&mut ada, &mut bob, at(3001), &mut world);
+    assert!(bob.contact(&account).approach.is_none(), "her answer is one to it");
+    assert!(!bob.contact(&account).devices[&device].unheard);
+}
+
+#[test]
+fn who_is_seen_after_all_is_not_asked_any_more() {
+    let (mut ada, mut bob, mut world) = two();
+    add(&mut ada, &bob, at(1), &mut world);
+    bob.tick(at(700), &mut world);
+    let (account, device) = (ada.account(), ada.identity.device());
+    bob.act(at(700), &mut world, |meeting, context| meeting.unheard(context, account, device).unwrap());
+    assert!(bob.contact(&account).approach.is_none(), "who has only asked is told nothing");
+    let who = account.to_string();
+    bob.act(at(701), &mut world, |meeting, context| meeting.accept(context, &who).unwrap());
+    bob.act(at(762), &mut world, |meeting, context| meeting.unheard(context, account, device).unwrap());
+    assert!(bob.contact(&account).approach.is_some());
+    let now = at(763).seconds();
+    bob.act(at(763), &mut world, |meeting, context| meeting.seen(context, account, now).unwrap());
+    bob.tick(at(8 * 24 * 3600), &mut world);
+    assert!(bob.contact(&account).approach.is_none());
+}

@@ -11,7 +11,7 @@ use starling_crypto::secret::Secret;
 use starling_crypto::session::{OlmAccount as _, SessionBook, Vodozemac, VodozemacSession};
 use starling_overlay::io::{CallError, ChannelBinding, Placement, Remote};
 use starling_proto::content::{ContentKind, HandOver, MailboxEpoch, MailboxGrant, MessageText, Said};
-use starling_proto::identity::{Bundle, Envelope, Name};
+use starling_proto::identity::{Bundle, Envelope};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey, RecordKey};
 use starling_proto::message::{Deliver, DeviceProof, Request, Response};
 use starling_proto::record::{Record, RecordKind};
@@ -254,12 +254,9 @@ impl Net {
     pub(super) fn hand_over(&mut self, side: usize) -> ContentKind {
         let it = &mut self.sides[side];
         ContentKind::HandOver(Box::new(HandOver {
-            name: Name::new("Ada").unwrap(),
-            device_list: it.identity.list().list().clone(),
             locator: it.talking.locator().key(),
             read_key: it.talking.locator().read_key().clone(),
-            mailboxes: Vec::new(),
-            one_time_keys: Vec::new(),
+            ..fixture::hand_over(&it.identity)
         }))
     }
 

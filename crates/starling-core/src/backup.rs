@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use starling_proto::identity::DeviceList;
 use starling_proto::ids::{AccountKey, DeviceKey};
 use starling_proto::time::UnixSeconds;
 
@@ -15,7 +16,7 @@ use crate::wire;
 pub const SLOTS: [Slot; 2] = [Slot::Profile, Slot::Settings];
 
 /// Whose backup it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The account.
     pub account: AccountKey,
@@ -23,6 +24,8 @@ pub struct Origin {
     pub device: DeviceKey,
     /// When.
     pub made: UnixSeconds,
+    /// For a device that is being linked: the account's list, which names it.
+    pub list: Option<DeviceList>,
 }
 
 impl Origin {
@@ -33,6 +36,7 @@ impl Origin {
             account: self.account.as_bytes().to_vec(),
             device: self.device.as_bytes().to_vec(),
             made_s: self.made.get(),
+            device_list: self.list.as_ref().map_or_else(Vec::new, DeviceList::encode),
         };
         prost::Message::encode_to_vec(&stored)
     }
@@ -45,6 +49,10 @@ impl Origin {
             account: AccountKey::from_slice(&stored.account).ok()?,
             device: DeviceKey::from_slice(&stored.device).ok()?,
             made: UnixSeconds::new(stored.made_s),
+            list: match stored.device_list.as_slice() {
+                [] => None,
+                list => Some(DeviceList::decode(list).ok()?),
+            },
         })
     }
 }
@@ -64,6 +72,14 @@ pub fn kept_contact(row: ContactRow) -> Result<Option<ContactRow>, StorageError>
 /// [`StorageError::Corrupt`] if the row holds something else.
 pub fn restored_contact(row: ContactRow, now: UnixSeconds) -> Result<ContactRow, StorageError> {
     Ok(Contact::from_row(row)?.restored(now).to_row())
+}
+
+/// The contact on a device that the account has linked: it stands as before, and the device has to find its way to it.
+///
+/// # Errors
+/// [`StorageError::Corrupt`] if the row holds something else.
+pub fn linked_contact(row: ContactRow, now: UnixSeconds) -> Result<ContactRow, StorageError> {
+    Ok(Contact::from_row(row)?.linked(now).to_row())
 }
 
 /// What a backup keeps of a message: of one that is to disappear its place and no word, since a backup is kept for longer.
@@ -136,7 +152,7 @@ mod tests {
     #[test]
     fn an_origin_round_trips() {
         let (account, device) = (AccountKey::new([1; 32]), DeviceKey::new([2; 32]));
-        let origin = Origin { account, device, made: UnixSeconds::new(3) };
+        let origin = Origin { account, device, made: UnixSeconds::new(3), list: None };
         assert_eq!(Origin::decode(&origin.encode()), Some(origin));
         assert_eq!(Origin::decode(b"else"), None);
     }

@@ -12,13 +12,14 @@ use starling_crypto::secret::Secret;
 use starling_crypto::session::{OlmAccount, SessionError};
 use starling_crypto::sign::SigningDomain;
 use starling_proto::DecodeError;
-use starling_proto::identity::{DeviceCert, DeviceCertBody, DeviceList, Signer};
+use starling_proto::identity::{DeviceCert, DeviceCertBody, DeviceList, DeviceRequest, Signer};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, PublisherKey};
 use starling_proto::limits;
 use starling_proto::record::{Record, RecordBody, Stamp};
 use starling_proto::time::{Now, UnixSeconds};
 use zeroize::Zeroizing;
 
+use crate::candidate::Candidate;
 use crate::profile::Profile;
 use crate::publisher::Due;
 use crate::storage::{Slot, SlotStore, StorageError};
@@ -34,6 +35,9 @@ pub enum IdentityError {
     /// There is none yet.
     #[error("this home has no account")]
     Absent,
+    /// There is none yet, and a device that waits to be one of somebody's.
+    #[error("the device in this home waits to be linked")]
+    Waiting,
     /// What was stored is not what was written.
     #[error("the stored identity is damaged: {0}")]
     Damaged(&'static str),
@@ -43,6 +47,46 @@ pub enum IdentityError {
     /// The Olm account could not be made.
     #[error("the Olm account could not be made")]
     Session(#[from] SessionError),
+    /// The storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why a device was not linked, or not revoked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// It asks to be a device of somebody else.
+    #[error("this code is for the account {0}")]
+    OtherAccount(AccountKey),
+    /// It is not what such a device shows.
+    #[error("this is no code of a device that waits to be linked")]
+    BadRequest,
+    /// It was revoked before.
+    #[error("this device was revoked, and cannot be linked again")]
+    Revoked,
+    /// Only a device that the recovery phrase made may link others: this one, if there is one.
+    #[error("this device was linked itself, and cannot link others")]
+    MayNot(Option<DeviceKey>),
+    /// There are as many as there may be.
+    #[error(
+        "an account has at most {} devices, and at most {} in all its life",
+        limits::DEVICES,
+        limits::LISTED_DEVICES
+    )]
+    Full,
+    /// It is not an active device of the account.
+    #[error("no device of this account has this key")]
+    Unknown,
+    /// A device is revoked by one that was there before it.
+    #[error("that device was there before this one: only the account's first devices can revoke it")]
+    Senior,
+    /// A device is revoked by another one.
+    #[error("this is the device itself")]
+    Itself,
+    /// The list could not be made.
+    #[error("the device list could not be made")]
+    Crypto(#[source] CryptoError),
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -121,12 +165,35 @@ impl Identity {
         Ok(Self { device, node, list, created: now.seconds() })
     }
 
+    /// Writes down a device that another one has put on the account's list.
+    ///
+    /// # Errors
+    /// [`IdentityError::Exists`] if the storage has an account.
+    pub(crate) fn linked(
+        store: &mut dyn SlotStore,
+        (device, node): (DeviceSecret, NodeSecret),
+        list: VerifiedDeviceList,
+        created: UnixSeconds,
+    ) -> Result<Self, IdentityError> {
+        if store.read_slot(Slot::Identity)?.is_some() {
+            return Err(IdentityError::Exists);
+        }
+        let identity = Self { device, node, list, created };
+        store.write_slot(Slot::Identity, &identity.encode())?;
+        Ok(identity)
+    }
+
     /// Reads what [`Self::create`] wrote.
     ///
     /// # Errors
-    /// [`IdentityError::Absent`] before `init`, [`IdentityError::Damaged`] if it is not what was written.
+    /// [`IdentityError::Absent`] before `init`, [`IdentityError::Waiting`] before the device is linked,
+    /// [`IdentityError::Damaged`] if it is not what was written.
     pub fn load(store: &dyn SlotStore) -> Result<Self, IdentityError> {
-        Self::decode(&Zeroizing::new(store.read_slot(Slot::Identity)?.ok_or(IdentityError::Absent)?))
+        match store.read_slot(Slot::Identity)? {
+            Some(bytes) => Self::decode(&Zeroizing::new(bytes)),
+            None if Candidate::find(store)?.is_some() => Err(IdentityError::Waiting),
+            None => Err(IdentityError::Absent),
+        }
     }
 
     /// Reads the content of [`Slot::Identity`].
@@ -148,18 +215,106 @@ impl Identity {
     }
 
     /// Signs the device list again, with the same devices and a later end, once half of its life is over: readers are
-    /// warned about a list that has ended. Says whether there is a new one.
+    /// warned about a list that has ended. Says whether there is a new one. Of several devices the first does it, the others
+    /// only when three quarters are over: two lists that follow on one would contradict each other.
     ///
     /// # Errors
     /// [`IdentityError::Storage`], and [`IdentityError::Crypto`] if this device may not sign.
     pub fn renew_list(&mut self, store: &mut dyn SlotStore, now: UnixSeconds) -> Result<bool, IdentityError> {
         let end = self.list.list().body().not_after;
-        if now < end.before(LIST_LIFE.halved()) {
+        let is_first = self.list.devices().next().is_some_and(|first| first.key() == self.device());
+        let half = LIST_LIFE.halved();
+        if now < end.before(if is_first { half } else { half.halved() }) {
             return Ok(false);
         }
         self.list = self.list.renew(Authority::Device(&self.device), now)?;
         store.write_slot(Slot::Identity, &self.encode())?;
         Ok(true)
+    }
+
+    /// Certifies another device of the account, and puts it on the list. Says whether it was not there before.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub fn link(
+        &mut self,
+        store: &mut dyn SlotStore,
+        request: &DeviceRequest,
+        now: UnixSeconds,
+    ) -> Result<bool, LinkError> {
+        let body = &request.body;
+        if body.account != self.account() {
+            return Err(LinkError::OtherAccount(body.account));
+        }
+        match self.list.device(&body.device) {
+            Ok(known) if known.olm_identity() == body.olm_identity => return Ok(false),
+            Ok(_) => return Err(LinkError::BadRequest),
+            Err(CryptoError::RevokedDevice) => return Err(LinkError::Revoked),
+            Err(_) => {}
+        }
+        // A device that certified others would make their requests to strangers too long.
+        if body.can_certify {
+            return Err(LinkError::BadRequest);
+        }
+        let own = self.list.device(&self.device()).ok();
+        if !own.is_some_and(|own| own.can_certify()) {
+            let may = self.list.devices().find(|device| device.can_certify());
+            return Err(LinkError::MayNot(may.map(|device| device.key())));
+        }
+        let authority = Authority::Device(&self.device);
+        let cert = issue_cert(body, request.accepted, authority).map_err(|_| LinkError::BadRequest)?;
+        let list = self.list.add(cert, authority, now).map_err(|error| match error {
+            CryptoError::BadChange => LinkError::Full,
+            error => LinkError::Crypto(error),
+        })?;
+        self.set_list(store, list)?;
+        Ok(true)
+    }
+
+    /// Takes a device off the list.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub fn revoke(
+        &mut self,
+        store: &mut dyn SlotStore,
+        device: &DeviceKey,
+        now: UnixSeconds,
+    ) -> Result<(), LinkError> {
+        if *device == self.device() {
+            return Err(LinkError::Itself);
+        }
+        if self.list.device(device).is_err() {
+            return Err(LinkError::Unknown);
+        }
+        let list = self.list.revoke(device, Authority::Device(&self.device), now);
+        let list = list.map_err(|error| match error {
+            CryptoError::NotARevoker => LinkError::Senior,
+            error => LinkError::Crypto(error),
+        })?;
+        Ok(self.set_list(store, list)?)
+    }
+
+    /// Takes a newer list of the account, unless this device is not on it any more: then the old one stays, and `false` is
+    /// given.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn adopt(
+        &mut self,
+        store: &mut dyn SlotStore,
+        list: VerifiedDeviceList,
+    ) -> Result<bool, StorageError> {
+        if list.device(&self.device()).is_err() {
+            return Ok(false);
+        }
+        self.set_list(store, list)?;
+        Ok(true)
+    }
+
+    fn set_list(&mut self, store: &mut dyn SlotStore, list: VerifiedDeviceList) -> Result<(), StorageError> {
+        self.list = list;
+        store.write_slot(Slot::Identity, &self.encode())
     }
 
     fn encode(&self) -> Zeroizing<Vec<u8>> {
@@ -263,7 +418,7 @@ impl Identity {
     }
 }
 
-fn seed(what: &'static str, bytes: &mut Vec<u8>) -> Result<Secret<32>, IdentityError> {
+pub(crate) fn seed(what: &'static str, bytes: &mut Vec<u8>) -> Result<Secret<32>, IdentityError> {
     let exact = <&[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| IdentityError::Damaged(what))?;
     let secret = Secret::copy_of(exact);
     zeroize::Zeroize::zeroize(bytes);

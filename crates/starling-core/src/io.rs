@@ -12,7 +12,8 @@ use starling_crypto::stamp::{StampPolicy, StampSubject};
 use starling_overlay::io::{CallError, ChannelBinding, InboundId, Remote};
 use starling_proto::addr::{JoinAddr, Peer};
 use starling_proto::content::{MessageText, Reaction, Text};
-use starling_proto::ids::{AccountKey, MessageId, NodeKey};
+use starling_proto::identity::DeviceRequest;
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey};
 use starling_proto::invite::Invite;
 use starling_proto::message::{Hello, Mode, Request, Response};
 use starling_proto::record::Stamp;
@@ -189,6 +190,12 @@ pub enum Command {
     },
     /// Why has it not arrived: the steps of one message.
     Trace(MessageId),
+    /// The account's devices.
+    Devices,
+    /// Make a device one of the account's; the same one twice is done once.
+    LinkDevice(Box<DeviceRequest>),
+    /// Take a device off the account's list.
+    RevokeDevice(DeviceKey),
     /// Say goodbye: the process is about to end.
     SignOff,
 }
@@ -266,6 +273,8 @@ pub enum CommandOutput {
     Messages(Vec<view::Message>),
     /// To [`Command::Trace`].
     Trace(view::Trace),
+    /// To [`Command::Devices`], [`Command::LinkDevice`] and [`Command::RevokeDevice`]: the devices as they are now.
+    Devices(view::Devices),
     /// To [`Command::SignOff`]: everything that was to be said has been handed to the shell.
     SignedOff,
 }
@@ -479,4 +488,6 @@ pub enum WarningCode {
     DiskFull,
     /// So much waits to be sent that something had to be left out.
     OutboxFull,
+    /// The account's list names this device no more: another device has revoked it, or the account was restored.
+    Revoked,
 }

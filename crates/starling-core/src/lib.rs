@@ -15,6 +15,7 @@
 extern crate alloc;
 
 pub mod backup;
+pub mod candidate;
 pub mod config;
 pub mod directory;
 mod dispatch;
@@ -27,6 +28,7 @@ pub mod profile;
 pub mod publisher;
 pub mod search;
 pub mod settings;
+pub mod shared;
 pub mod storage;
 pub mod talking;
 pub mod verify;

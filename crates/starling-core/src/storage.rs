@@ -30,11 +30,15 @@ pub enum Slot {
     Settings,
     /// In a backup: whose it is.
     Origin,
+    /// A device that waits to be one of an account.
+    Candidate,
+    /// When what the account's devices have in common was changed.
+    Shared,
 }
 
 impl Slot {
     /// Every slot.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Identity,
         Self::Profile,
         Self::Publications,
@@ -43,6 +47,8 @@ impl Slot {
         Self::Locator,
         Self::Settings,
         Self::Origin,
+        Self::Candidate,
+        Self::Shared,
     ];
 
     /// The row's key.
@@ -57,6 +63,8 @@ impl Slot {
             Self::Locator => 6,
             Self::Settings => 7,
             Self::Origin => 8,
+            Self::Candidate => 9,
+            Self::Shared => 10,
         }
     }
 }

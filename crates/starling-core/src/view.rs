@@ -53,6 +53,32 @@ pub struct WhoAmI {
     pub tag: String,
 }
 
+/// Answer to `device list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Devices {
+    /// The account.
+    pub account: AccountKey,
+    /// Each that is active, the first one first.
+    pub devices: Vec<Device>,
+    /// Whether the account's list names this device no more: what is shown is the last list that did.
+    pub revoked: bool,
+}
+
+/// A device of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its key.
+    pub device: DeviceKey,
+    /// When it was certified.
+    pub added: UnixSeconds,
+    /// Whether it is this one.
+    pub this: bool,
+    /// Whether it may link others.
+    pub can_link: bool,
+    /// Whether it is connected with this one.
+    pub connected: bool,
+}
+
 /// What the user says about themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {

@@ -1,5 +1,7 @@
 //! What two devices say to each other inside a session.
 
+mod own;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,6 +15,8 @@ use crate::ids::{DeviceKey, LocatorKey, MessageId, OlmKey};
 use crate::record::Capability;
 use crate::time::{Span, UnixMillis, UnixSeconds};
 use crate::{DecodeError, limits, wire};
+
+pub use own::{Card, CardStanding, Kept, KeptKind, Own};
 
 /// One thing said, the same in every copy for every device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +81,8 @@ pub enum ContentKind {
     },
     /// I do not want to be a contact.
     Decline,
+    /// What a device tells the other devices of its account, and nobody else.
+    Own(Own),
 }
 
 /// What is part of a conversation, and has its place in its author's chain.
@@ -332,7 +338,10 @@ impl Content {
     /// [`DecodeError`] saying which field is wrong; a kind of a later version is [`DecodeError::Missing`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         limits::bytes_at_most("content", bytes.len(), limits::SESSION_CONTENT)?;
-        let content = wire::Content::decode(bytes).map_err(|_| DecodeError::Malformed("content"))?;
+        Self::from_wire(wire::Content::decode(bytes).map_err(|_| DecodeError::Malformed("content"))?)
+    }
+
+    fn from_wire(content: wire::Content) -> Result<Self, DecodeError> {
         Ok(Self {
             id: MessageId::from_slice(&content.message_id)?,
             sent_at: UnixMillis::new(content.sent_at_ms),
@@ -385,6 +394,7 @@ impl ContentKind {
                 Kind::Resend(wire::Resend { message_ids: ids_to_wire(ids), sequences: sequences.clone() })
             }
             Self::Decline => Kind::Decline(wire::Decline {}),
+            Self::Own(own) => own.to_wire(),
         }
     }
 
@@ -415,6 +425,9 @@ impl ContentKind {
                 Self::Resend { ids: ids_from_wire(&resend.message_ids)?, sequences: resend.sequences }
             }
             Kind::Decline(_) => Self::Decline,
+            Kind::Copy(copy) => Self::Own(Own::copy_from_wire(&copy)?),
+            Kind::Card(card) => Self::Own(Own::Card(Card::from_wire(card)?)),
+            Kind::Kept(kept) => Self::Own(Own::Kept(Kept::from_wire(kept)?)),
         })
     }
 }

@@ -95,6 +95,9 @@ pub enum TextError {
     /// The right prefix before bytes that are no invite.
     #[error("not a valid invite")]
     Invite(#[source] DecodeError),
+    /// The right prefix before bytes that are no device's request.
+    #[error("not a valid device code")]
+    Device(#[source] DecodeError),
     /// A network name outside 1 to 32 characters of `a-z`, `0-9` and `-`.
     #[error("a network name has 1 to 32 characters of a-z, 0-9 and -")]
     NetworkName,

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use crate::DecodeError;
 use crate::content::Content;
 use crate::frame::{FrameHeader, FrameKind};
-use crate::identity::{Bundle, DeviceCert, DeviceList, DirectoryEntry, Envelope, LocatorSecret};
+use crate::identity::{
+    Bundle, DeviceCert, DeviceList, DeviceRequest, DirectoryEntry, Envelope, LocatorSecret,
+};
 use crate::message::{Deliver, Request, Response};
 use crate::record::{Capability, Record};
 
@@ -31,6 +33,7 @@ pub const TABLE: &[(&str, FuzzFn)] = &[
     ("invite", invite),
     ("deliver", deliver),
     ("content", content),
+    ("device_request", device_request),
 ];
 
 fn frame(bytes: &[u8]) {
@@ -142,6 +145,12 @@ fn contact(bytes: &[u8]) {
 
     if let Ok(request) = ContactRequest::decode(bytes) {
         assert!(ContactRequest::decode(&request.encode()) == Ok(request), "a request changed in passing");
+    }
+}
+
+fn device_request(bytes: &[u8]) {
+    if let Ok(request) = DeviceRequest::decode(bytes) {
+        assert!(DeviceRequest::decode(&request.encode()) == Ok(request), "a request changed in passing");
     }
 }
 

@@ -1,23 +1,19 @@
 //! An invite: a link or QR code that carries the account key, a one-time key, a secret and ways into the network.
 //!
-//! Text form: `starling:invite1…`, the protobuf message in Bech32m (BIP 350). Upper case is the same invite: a QR
-//! code then uses its alphanumeric mode, 5.5 bits a letter, where Base64 would take 8. No letter needs escaping in a
-//! URL, and the checksum finds a mistyped or cut copy.
+//! Text form: `starling:invite1…`, the protobuf message in Bech32m, in either case.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use bech32::primitives::decode::CheckedHrpstring;
-use bech32::{Bech32m, Hrp};
 use prost::Message as _;
 
 use crate::addr::Peer;
 use crate::ids::{AccountKey, DeviceKey, OlmKey};
 use crate::time::UnixSeconds;
 use crate::version::NetworkName;
-use crate::{DecodeError, TextError, limits, wire};
+use crate::{DecodeError, TextError, limits, text, wire};
 
 /// 128 random bits; whoever knows them was invited.
 #[derive(Clone)]
@@ -75,11 +71,11 @@ pub struct Invite {
 
 impl Invite {
     /// What stands before the text form.
-    pub const SCHEME: &'static str = "starling:";
+    pub const SCHEME: &'static str = text::SCHEME;
     /// The prefix of the text form.
     pub const PREFIX: &'static str = "invite";
     /// The longest text form, in bytes: the longest Bech32m and the scheme.
-    pub const LONGEST_TEXT: usize = 1023 + Self::SCHEME.len();
+    pub const LONGEST_TEXT: usize = text::LONGEST;
 
     /// An invite that names no way into the network.
     #[must_use]
@@ -160,9 +156,7 @@ impl Invite {
 /// The text form. Holds the secret: for the invited person, never for a log.
 impl fmt::Display for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hrp = Hrp::parse(Self::PREFIX).map_err(|_| fmt::Error)?;
-        let text = bech32::encode::<Bech32m>(hrp, &self.encode()).map_err(|_| fmt::Error)?;
-        write!(f, "{}{text}", Self::SCHEME)
+        text::write(Self::PREFIX, &self.encode(), f)
     }
 }
 
@@ -171,23 +165,7 @@ impl FromStr for Invite {
 
     /// Reads `starling:invite1…` in either case; the scheme may be absent.
     fn from_str(text: &str) -> Result<Self, TextError> {
-        if text.len() > Self::LONGEST_TEXT {
-            return Err(TextError::Invite(DecodeError::TooLong {
-                what: "invite",
-                limit: Self::LONGEST_TEXT as u64,
-                got: text.len() as u64,
-            }));
-        }
-        let letters = match text.split_at_checked(Self::SCHEME.len()) {
-            Some((scheme, letters)) if scheme.eq_ignore_ascii_case(Self::SCHEME) => letters,
-            _ => text,
-        };
-        let checked = CheckedHrpstring::new::<Bech32m>(letters).map_err(|_| TextError::Checksum)?;
-        let prefix = checked.hrp().to_lowercase();
-        if prefix != Self::PREFIX {
-            return Err(TextError::WrongPrefix { expected: Self::PREFIX, got: prefix });
-        }
-        let bytes: Vec<u8> = checked.byte_iter().collect();
+        let bytes = text::read(Self::PREFIX, text, TextError::Invite)?;
         Self::decode(&bytes).map_err(TextError::Invite)
     }
 }
@@ -196,6 +174,7 @@ impl FromStr for Invite {
 mod tests {
     use core::net::SocketAddr;
 
+    use bech32::{Bech32m, Hrp};
     use proptest::prelude::*;
 
     use super::*;

@@ -55,6 +55,7 @@ pub mod message;
 pub mod padding;
 pub mod record;
 pub mod session;
+mod text;
 pub mod time;
 pub mod version;
 

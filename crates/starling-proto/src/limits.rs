@@ -103,6 +103,8 @@ pub const MAILBOX_GRANTS: usize = 25;
 pub const RESERVED_KEYS: usize = 3;
 /// Bytes of a status line.
 pub const STATUS_LINE: usize = 128;
+/// What the devices of an account have in common, encoded, in bytes.
+pub const KEPT: usize = 4096;
 
 /// Checks a count against its bound.
 ///

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
+use starling_core::candidate::Candidate;
 use starling_core::config::Config;
 use starling_core::identity::Identity;
 use starling_core::io::{Input, Job, JobResult, Output};
@@ -123,6 +124,27 @@ impl Node {
         let mut disk = MemoryStore::default();
         let (identity, _) = Identity::create::<InsecureAccount>(&mut disk, &setup.profile, now, &mut rng)
             .expect("an empty disk");
+        Self::begin(setup, address, verifier, (disk, rng, &identity), now)
+    }
+
+    /// Makes a device that waits to be linked to an account, on an empty disk.
+    pub(crate) fn candidate(
+        account: AccountKey,
+        (now, seed): (Now, u64),
+    ) -> (Candidate, MemoryStore, ChaCha8Rng) {
+        let (mut disk, mut rng) = (MemoryStore::default(), ChaCha8Rng::seed_from_u64(seed));
+        let candidate = Candidate::create::<InsecureAccount>(&mut disk, account, now, &mut rng);
+        (candidate.expect("an empty disk"), disk, rng)
+    }
+
+    /// Starts the core on what is on a disk.
+    pub(crate) fn begin(
+        setup: NodeSetup,
+        address: SocketAddr,
+        verifier: Option<SharedVerifier>,
+        (disk, rng, identity): (MemoryStore, ChaCha8Rng, &Identity),
+        now: Now,
+    ) -> Self {
         let mut node = Self {
             key: identity.node().public(),
             account: identity.account(),

@@ -18,6 +18,7 @@ use starling_proto::content::{MessageText, Reaction, Text};
 use starling_proto::identity::Name;
 use starling_proto::ids::{AccountKey, MessageId};
 use starling_proto::time::Span;
+use starling_sim::faults::partition::Partition;
 use starling_sim::network::{Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
 
@@ -414,4 +415,49 @@ fn who_does_not_tell_is_not_seen_typing_and_reading() {
     let who = account(&network, BOB);
     let lines = contacts(&mut network, ADA).into_iter().find(|contact| contact.account == who);
     assert_eq!(lines.unwrap().presence.line, "tea");
+}
+
+/// Two devices of one account, one of which is cut off while both are used: what was written and decided on each is on both
+/// once they are together again, in the same order as with the contact.
+#[test]
+fn par_02_two_devices_of_one_account_that_were_apart_agree_again() {
+    let mut network = network(23, 6);
+    befriend(&mut network, ADA, BOB);
+    let phone = network.add_device(BOB, setup(7));
+    let door = JoinAddr { key: network.node(ADA).key(), address: network.node(ADA).address() };
+    network.command(phone, Command::Join(vec![door]));
+    let connected = |network: &mut Network, of| match network.run_command(of, Command::Devices) {
+        Ok(CommandOutput::Devices(devices)) => devices.devices.iter().any(|device| device.connected),
+        other => panic!("{other:?}"),
+    };
+    network.run_for(Span::from_secs(180));
+    assert!(connected(&mut network, phone) && connected(&mut network, BOB), "the devices have met");
+
+    network.part(Some(Partition::Sides([phone].into())));
+    network.run_for(Span::from_secs(120));
+    for n in 0..5 {
+        say(&mut network, BOB, ADA, &format!("desk {n}"));
+        say(&mut network, phone, ADA, &format!("phone {n}"));
+        say(&mut network, ADA, BOB, &format!("ada {n}"));
+        network.run_for(Span::from_secs(30));
+    }
+    change(&mut network, phone, ADA, ContactChange::Rename(Some("Countess".into())));
+    network.run_for(Span::from_secs(5));
+    change(&mut network, BOB, ADA, ContactChange::SetVerified(true));
+    network.run_for(Span::from_secs(600));
+    network.part(None);
+    network.run_for(Span::from_secs(600));
+
+    let whole = history(&mut network, ADA, BOB);
+    assert_eq!(whole.len(), 15, "{:?}", texts(&whole));
+    for device in [BOB, phone] {
+        let seen = history(&mut network, device, ADA);
+        assert_eq!(texts(&seen), texts(&whole), "one conversation on {device:?}");
+        let all_there = seen.iter().all(|message| !message.mine || message.state >= MessageState::Delivered);
+        assert!(all_there, "each device knows what has arrived: {seen:#?}");
+        let known = contacts(&mut network, device);
+        assert_eq!(known.len(), 1);
+        // Of two decisions the later one counts, whole.
+        assert!(known[0].verified && known[0].petname.is_none(), "{known:?}");
+    }
 }

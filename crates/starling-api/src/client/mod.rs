@@ -27,10 +27,10 @@ use crate::request_id::RequestId;
 use crate::server::{REQUEST_ID, VERSION_HEADER};
 use crate::token::Token;
 use crate::types::{
-    AddContactRequest, ChangeContactRequest, ChangeMessageRequest, Contact, Contacts, ErrorReply,
-    InviteReply, InviteRequest, JoinReply, JoinRequest, ListedRequest, Messages, MessagesRequest, Profile,
-    ProfileRequest, SafetyNumber, SafetyRequest, SearchReply, SearchRequest, SendReply, SendRequest,
-    Settings, SettingsRequest, Status, Trace, TypingRequest, WhoAmI,
+    AddContactRequest, ChangeContactRequest, ChangeMessageRequest, Contact, Contacts, Devices, ErrorReply,
+    InviteReply, InviteRequest, JoinReply, JoinRequest, LinkDeviceRequest, ListedRequest, Messages,
+    MessagesRequest, Profile, ProfileRequest, RevokeDeviceRequest, SafetyNumber, SafetyRequest, SearchReply,
+    SearchRequest, SendReply, SendRequest, Settings, SettingsRequest, Status, Trace, TypingRequest, WhoAmI,
 };
 
 /// How long the client waits for an answer: a little longer than the server does, so that the server's explanation arrives first.
@@ -124,6 +124,31 @@ impl Client {
     /// [`ClientError`]; refused with `bad_input` if `whom` is neither an account id nor an invite.
     pub async fn add_contact(&self, request: &AddContactRequest) -> Result<Contact, ClientError> {
         self.post("/api/v1/contacts/add", request).await
+    }
+
+    /// The account's devices.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn devices(&self) -> Result<Devices, ClientError> {
+        self.get("/api/v1/devices").await
+    }
+
+    /// Makes a device one of the account's; the same one twice is done once. The devices as they are then.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `bad_input` if the code is none of a device that waits for this account, with
+    /// `conflict` if this device may not link, or the account has as many as it may.
+    pub async fn link_device(&self, code: &str) -> Result<Devices, ClientError> {
+        self.post("/api/v1/devices/link", &LinkDeviceRequest { code: code.to_owned() }).await
+    }
+
+    /// Takes a device off the account's list, for ever. The devices as they are then.
+    ///
+    /// # Errors
+    /// [`ClientError`]; refused with `not_found` if it is not on the list, with `conflict` if this device may not revoke it.
+    pub async fn revoke_device(&self, device: &str) -> Result<Devices, ClientError> {
+        self.post("/api/v1/devices/revoke", &RevokeDeviceRequest { device: device.to_owned() }).await
     }
 
     /// What others learn of us while we talk.

@@ -5,6 +5,7 @@
 //! Ids and times are typed here and text on the wire: what has been parsed once is not parsed again.
 
 mod contact;
+mod device;
 mod error;
 mod event;
 mod identity;
@@ -23,6 +24,7 @@ pub use contact::{
     AddContactRequest, ChangeContactRequest, Contact, ContactChange, ContactState, Contacts, Presence,
     SafetyNumber, SafetyRequest,
 };
+pub use device::{Device, Devices, LinkDeviceRequest, RevokeDeviceRequest};
 pub use error::{Code, ErrorBody, ErrorReply};
 pub use event::{EventBody, EventLine, Ready, WarningCode};
 pub use identity::WhoAmI;

@@ -99,6 +99,8 @@ pub enum Step {
     MailboxFull,
     /// The device has not said yet where mail for it can be left.
     NoMailbox,
+    /// Another device of ours has written it, and sends it.
+    SentElsewhere,
     /// A step that this version has no name for.
     #[serde(other)]
     Other,
@@ -154,6 +156,7 @@ impl From<view::Step> for Step {
             view::Step::NotStored => Self::NotStored,
             view::Step::MailboxFull => Self::MailboxFull,
             view::Step::NoMailbox => Self::NoMailbox,
+            view::Step::SentElsewhere => Self::SentElsewhere,
             // Whatever the core learns to say before this table does: its text is told all the same.
             _ => Self::Other,
         }

@@ -38,6 +38,8 @@ fn body_for(path: &str) -> &'static str {
         "/api/v1/invites" => "{}",
         "/api/v1/settings" => r#"{"read_receipts":false}"#,
         "/api/v1/contacts/typing" => r#"{"who":"Grace","typing":true}"#,
+        "/api/v1/devices/link" => played::LINK.as_str(),
+        "/api/v1/devices/revoke" => played::REVOKE.as_str(),
         "/api/v1/messages" => r#"{"who":"Grace","text":"hello"}"#,
         "/api/v1/messages/change" => {
             r#"{"id":"starmsg1qurswpc8qurswpc8qurswpc8qu3jlyu7","change":"react","text":"+1"}"#
@@ -80,7 +82,7 @@ async fn honest_requests_pass() {
         let kind = if path == "/api/v1/metrics" { "text/plain" } else { "application/" };
         assert!(answer.head.contains(&format!("content-type: {kind}")), "{method} {path}");
     }
-    assert_eq!(door.node.commands().len(), 20);
+    assert_eq!(door.node.commands().len(), 23);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A node that is only played: it answers at once, unless it is held up, and remembers what it was told.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -15,7 +15,8 @@ use starling_node::{Answers, Counts, MessageCounts};
 use starling_overlay::holder::{Turnover, Usage};
 use starling_overlay::overlay;
 use starling_proto::frame::FrameKind;
-use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey};
+use starling_proto::identity::{DeviceCertBody, DeviceRequest};
+use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey, Signature};
 use starling_proto::invite::{Invite, InviteSecret};
 use starling_proto::message::Mode;
 use starling_proto::time::{Span, UnixMillis, UnixSeconds};
@@ -30,6 +31,18 @@ pub(crate) const GRACE: AccountKey = AccountKey::new([9; 32]);
 const PHONE: DeviceKey = DeviceKey::new([8; 32]);
 /// A message of Ada to Grace.
 pub(crate) const MESSAGE: MessageId = MessageId::new([7; 16]);
+/// A device of whoever has the node.
+const DEVICE: DeviceKey = DeviceKey::new([2; 32]);
+/// Links a device.
+pub(crate) static LINK: LazyLock<String> = LazyLock::new(|| {
+    let olm_identity = OlmKey::new([3; 32]);
+    let created = UnixSeconds::new(4);
+    let body = DeviceCertBody { account: ADA, device: DEVICE, olm_identity, created, can_certify: false };
+    let request = DeviceRequest { body, accepted: Signature::new([5; 64]), secret: [6; 16] };
+    format!(r#"{{"code":"{request}"}}"#)
+});
+/// Revokes it.
+pub(crate) static REVOKE: LazyLock<String> = LazyLock::new(|| format!(r#"{{"device":"{DEVICE}"}}"#));
 /// Where it can be dialled.
 const ADDRESS: &str = "192.0.2.1:4040";
 /// 2026-11-21T11:02:13.007Z.
@@ -125,6 +138,11 @@ fn answer(command: &Command) -> Result<CommandOutput, CommandError> {
             return Err(refused(ErrorCode::NotFound, message, "try fewer words"));
         }
         Command::Search { words, limit } => CommandOutput::Search(found(words.len(), *limit)),
+        Command::Devices | Command::LinkDevice(_) | Command::RevokeDevice(_) => {
+            let (device, added) = (DEVICE, UnixSeconds::new(1_800_000_000));
+            let device = view::Device { device, added, this: true, can_link: true, connected: false };
+            CommandOutput::Devices(view::Devices { account: ADA, devices: vec![device], revoked: false })
+        }
         Command::Join(peers) => CommandOutput::Joined { peers: peers.len() },
         other => return answer_about_people(other),
     })

@@ -61,6 +61,9 @@ impl<A: OlmAccount> Core<A> {
                 self.messages(context, &who, (before, limit, text.as_deref()))?
             }
             Command::Trace(message) => self.trace(context, &message)?,
+            Command::Devices => Ok(self.devices()),
+            Command::LinkDevice(request) => self.link_device(context, &request)?,
+            Command::RevokeDevice(device) => self.revoke_device(context, &device)?,
             Command::SignOff if self.disk_full => Ok(CommandOutput::SignedOff),
             Command::SignOff => {
                 self.talk(context, |talking, context| talking.sign_off(context))?;
@@ -171,5 +174,7 @@ const fn writes(command: &Command) -> bool {
             | Command::Invite { .. }
             | Command::Send { .. }
             | Command::Change { .. }
+            | Command::LinkDevice(_)
+            | Command::RevokeDevice(_)
     )
 }

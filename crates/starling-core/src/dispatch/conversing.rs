@@ -74,6 +74,9 @@ impl<A: OlmAccount> Core<A> {
             let peers = invite.peers().to_vec();
             self.errand(context, Errand::Join(None), overlay_io::Command::Join(peers))?;
         }
+        if let Ok(account) = &added {
+            self.decided(context, account)?;
+        }
         Ok(added.and_then(|account| self.contact_output(&account, context.now)))
     }
 
@@ -94,6 +97,9 @@ impl<A: OlmAccount> Core<A> {
             ContactChange::Unblock => meeting.unblock(context, who),
             ContactChange::SetVerified(verified) => meeting.set_verified(context, who, *verified),
         })?;
+        if let Ok(account) = &changed {
+            self.decided(context, account)?;
+        }
         Ok(changed.and_then(|account| {
             // Who is forgotten is shown as they were.
             self.contact_output(&account, context.now)

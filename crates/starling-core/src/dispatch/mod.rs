@@ -2,6 +2,7 @@
 
 mod commands;
 mod conversing;
+mod devices;
 mod measuring;
 mod profiling;
 mod refusals;
@@ -34,6 +35,7 @@ use crate::profile::Profile;
 use crate::publisher::Publisher;
 use crate::search::Search;
 use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::storage::{CoreStore, Slot, StorageError};
 use crate::talking::{self, Talking};
 use crate::verify::Verifier;
@@ -88,6 +90,7 @@ pub struct Core<A: OlmAccount> {
     identity: Identity,
     profile: Profile,
     settings: Settings,
+    shared: Shared,
     overlay: Overlay,
     publisher: Publisher,
     verifier: Box<dyn Verify + Send>,
@@ -144,6 +147,10 @@ impl<A: OlmAccount> Core<A> {
             None => Settings::default(),
             Some(bytes) => Settings::decode(&bytes).ok_or(IdentityError::Damaged("settings"))?,
         };
+        let shared = match store.read_slot(Slot::Shared)? {
+            None => Shared::default(),
+            Some(bytes) => Shared::decode(&bytes).ok_or(IdentityError::Damaged("shared state"))?,
+        };
         talking.apply(&settings);
         // Before the first input, which may be a text to one of them.
         talking.know(meeting.acquaintances(), now.tick);
@@ -155,6 +162,7 @@ impl<A: OlmAccount> Core<A> {
             identity,
             profile,
             settings,
+            shared,
             overlay,
             publisher,
             meeting,
@@ -173,7 +181,9 @@ impl<A: OlmAccount> Core<A> {
             outputs: VecDeque::new(),
             measured: VecDeque::new(),
         };
-        core.want_entries(now);
+        if !core.shared.revoked {
+            core.want_entries(now);
+        }
         Ok(core)
     }
 

@@ -1,6 +1,7 @@
 //! What the user says about themselves, and where it is published.
 
 use starling_crypto::session::OlmAccount;
+use starling_proto::content::KeptKind;
 use starling_proto::record::RecordKind;
 use starling_proto::time::Now;
 
@@ -9,7 +10,7 @@ use crate::directory::{self, DirectoryError};
 use crate::identity::IdentityError;
 use crate::io::{CommandError, CommandOutput};
 use crate::profile::Profile;
-use crate::settings::Changes;
+use crate::settings::{Changes, Settings};
 use crate::storage::{Slot, StorageError};
 
 impl<A: OlmAccount> Core<A> {
@@ -28,6 +29,7 @@ impl<A: OlmAccount> Core<A> {
         context.store.write_slot(Slot::Profile, &profile.encode())?;
         self.profile = profile;
         self.want_entries(context.now);
+        self.share(context, KeptKind::Profile)?;
         Ok(Ok(CommandOutput::Profile(self.profile.view())))
     }
 
@@ -37,15 +39,25 @@ impl<A: OlmAccount> Core<A> {
         changes: Changes,
     ) -> Result<Result<CommandOutput, CommandError>, StorageError> {
         let Ok(settings) = self.settings.with(changes) else { return Ok(Err(CommandError::long_line())) };
+        self.put_settings(context, settings)?;
+        self.share(context, KeptKind::Settings)?;
+        Ok(Ok(CommandOutput::Settings(self.settings.clone())))
+    }
+
+    pub(super) fn put_settings(
+        &mut self,
+        context: &mut Context<'_>,
+        settings: Settings,
+    ) -> Result<(), StorageError> {
         context.store.write_slot(Slot::Settings, &settings.encode())?;
-        self.settings = settings.clone();
         self.talk(context, |talking, context| talking.set_settings(context, &settings))?;
-        Ok(Ok(CommandOutput::Settings(settings)))
+        self.settings = settings;
+        Ok(())
     }
 
     /// Publishes a device list of later end while the last one still counts.
     pub(super) fn renew_list(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
-        if self.may_not_renew {
+        if self.may_not_renew || self.shared.revoked {
             return Ok(());
         }
         match self.identity.renew_list(context.store, context.now.seconds()) {

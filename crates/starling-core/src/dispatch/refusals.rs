@@ -5,6 +5,7 @@ use alloc::string::{String, ToString as _};
 
 use starling_proto::limits;
 
+use crate::identity::LinkError;
 use crate::io::{CommandError, ErrorCode};
 use crate::meeting::ContactError;
 use crate::search::QueryError;
@@ -30,6 +31,11 @@ impl CommandError {
     pub(super) fn disk_full() -> Self {
         let hint = "free some space; half a minute later this can be tried again";
         Self::new(ErrorCode::Storage, "the disk is full, so nothing was changed", hint)
+    }
+
+    pub(super) fn revoked() -> Self {
+        let hint = "do it on a device that is still one of the account's";
+        Self::new(ErrorCode::Conflict, "this device is none of your account's any more", hint)
     }
 
     pub(super) fn no_such_message() -> Self {
@@ -88,6 +94,42 @@ impl From<SendError> for CommandError {
             SendError::Full(_) => "wait until some of what is waiting has left: starling status",
         };
         Self::new(ErrorCode::Conflict, error.to_string(), hint)
+    }
+}
+
+impl From<LinkError> for CommandError {
+    fn from(error: LinkError) -> Self {
+        let (code, hint) = match &error {
+            LinkError::OtherAccount(_) => (
+                ErrorCode::BadInput,
+                "begin anew on the other device, with the account that `starling whoami` shows",
+            ),
+            LinkError::BadRequest => {
+                (ErrorCode::BadInput, "copy all of what `starling device request` shows on the other device")
+            }
+            LinkError::Revoked => {
+                (ErrorCode::Conflict, "begin there in a new home: starling device request --home DIR")
+            }
+            LinkError::MayNot(Some(_)) => {
+                (ErrorCode::Conflict, "do it on the account's first device: `starling device list` shows it")
+            }
+            LinkError::MayNot(None) => (
+                ErrorCode::Conflict,
+                "the account's first device is gone: starling restore, with the recovery phrase",
+            ),
+            LinkError::Full => {
+                (ErrorCode::Conflict, "revoke one that is not used: starling device revoke DEVICE")
+            }
+            LinkError::Unknown => (ErrorCode::NotFound, "`starling device list` shows them"),
+            LinkError::Senior => {
+                (ErrorCode::Conflict, "do it on the device that `starling device list` shows first")
+            }
+            LinkError::Itself => (ErrorCode::Conflict, "revoke it on another device of the account"),
+            LinkError::Crypto(_) | LinkError::Storage(_) => {
+                (ErrorCode::Failed, "`starling doctor` looks for what is wrong")
+            }
+        };
+        Self::new(code, error.to_string(), hint)
     }
 }
 

@@ -8,6 +8,7 @@ use starling_crypto::stamp::StampSubject;
 use starling_overlay::io as overlay_io;
 use starling_overlay::io::{CallError, OpId, OpResult, Placement};
 use starling_proto::addr::Peer;
+use starling_proto::content::ContentKind;
 use starling_proto::ids::RecordKey;
 use starling_proto::message::{Request, Response, StoreOutcome};
 use starling_proto::record::RecordKind;
@@ -199,8 +200,12 @@ impl<A: OlmAccount> Core<A> {
             }
             meeting::Output::Say { account, device, kind } => {
                 let to = (account, device);
+                let is_own = matches!(kind, ContentKind::Own(_));
                 let said = self.talk(context, |talking, context| talking.queue(context, to, kind))?;
-                if said.is_err() {
+                if said.is_err() && is_own {
+                    // A device of ours that has not been there for thousands of messages.
+                    self.outputs.push_back(Output::Event(outbox_full()));
+                } else if said.is_err() {
                     self.meet(context, |meeting, context| meeting.untold(context, &account, &device))?;
                     self.outputs.push_back(Output::Event(outbox_full()));
                 }
@@ -212,7 +217,10 @@ impl<A: OlmAccount> Core<A> {
                     meeting.mail_taken(context, &mailbox, &taken.done, taken.held);
                 });
             }
+            meeting::Output::OwnList(list) => self.take_own_list(context, list)?,
             meeting::Output::ReplaceLocator => self.replace_locator(context)?,
+            meeting::Output::Event(meeting::Event::Sent { account, .. })
+                if account == self.identity.account() => {}
             meeting::Output::Event(event) => {
                 let event = self.shown(event);
                 self.outputs.push_back(Output::Event(event));
@@ -252,6 +260,7 @@ impl<A: OlmAccount> Core<A> {
             Notice::Unheard { account, device } => {
                 return self.meet(context, |meeting, context| meeting.unheard(context, account, device));
             }
+            Notice::Own(own) => return self.take_own(context, *own),
             Notice::Message(row) => Event::Message(Box::new(self.message_view(context.store, row)?)),
             Notice::Changed(row) => Event::Changed(Box::new(self.message_view(context.store, row)?)),
             Notice::State { id, conversation, state } => {
@@ -390,8 +399,8 @@ fn outbox_full() -> Event {
     Event::Warning {
         code: WarningCode::OutboxFull,
         message:
-            "Too much waits to be sent: a contact could not be told yet that you accept or decline. It is \
-                  tried again."
+            "Too much waits to be sent: a contact could not be told yet that you accept or decline, or another \
+                  device of yours what you did here. Contacts are told again."
                 .into(),
     }
 }

@@ -82,7 +82,7 @@ impl<A: OlmAccount> Meeting<A> {
             self.secrets.save(context.store)?;
             self.set_mailboxes(context.now);
         }
-        let contact = self.filled(arrival, list, context.now);
+        let contact = self.filled(context, arrival, list);
         match verdict {
             Verdict::Show => self.show(context, contact, waits_already),
             _ => self.agree(context, contact),
@@ -94,6 +94,10 @@ impl<A: OlmAccount> Meeting<A> {
     fn judge(&self, arrival: &Arrival) -> Verdict {
         let body = arrival.request.body();
         let known = self.contacts.get(&body.account);
+        if known.is_none() && self.contacts.is_own(&body.account) {
+            // A device of ours that we do not know yet: it comes again once we have read of it.
+            return Verdict::Ignore;
+        }
         let device = known.and_then(|contact| contact.devices.get(&arrival.request.device().key()));
         let newest = device.is_none_or(|device| device.asked_at <= body.issued);
         if self.secrets.is_invite(&arrival.mailbox) {
@@ -106,16 +110,16 @@ impl<A: OlmAccount> Meeting<A> {
     }
 
     /// The contact, with what the request says.
-    fn filled(&mut self, arrival: &Arrival, list: VerifiedDeviceList, now: Now) -> Contact {
+    fn filled(&mut self, context: &Context<'_>, arrival: &Arrival, list: VerifiedDeviceList) -> Contact {
         let body = arrival.request.body();
-        let new = || Contact::new(body.account, ContactState::Incoming, now.seconds());
+        let new = || Contact::new(body.account, ContactState::Incoming, context.now.seconds());
         let mut contact = self.contacts.get(&body.account).cloned().unwrap_or_else(new);
         if Name::new(body.name.as_str()).is_ok() {
             contact.name.clone_from(&body.name);
         }
         contact.note.clone_from(&body.note);
         contact.work_bits = arrival.work_bits;
-        self.take_list(&mut contact, list, now);
+        self.take_list(context, &mut contact, list);
         if contact.state == ContactState::Declined {
             contact.forget_telling();
         }
@@ -159,7 +163,7 @@ impl<A: OlmAccount> Meeting<A> {
         let news = contact.state != ContactState::Accepted;
         contact.state = ContactState::Accepted;
         contact.declined_by_us = false;
-        if news || contact.unreached().next().is_none() {
+        if news || contact.unreached(context.me.identity.device()).next().is_none() {
             contact.approach = None;
             self.approaches.end(&account);
         }
@@ -181,11 +185,16 @@ impl<A: OlmAccount> Meeting<A> {
 
     /// Writes a contact down and tells the machine of talking.
     pub(super) fn put(&mut self, context: &mut Context<'_>, contact: Contact) -> Result<(), StorageError> {
+        self.tell_talking(&contact);
+        self.contacts.put(context.store, contact)
+    }
+
+    /// Tells the machine of talking how somebody stands.
+    pub(super) fn tell_talking(&mut self, contact: &Contact) {
         self.errands.say(match contact.acquaintance() {
             Some(person) => Output::Acquaint(person),
             None => Output::Forget(contact.account),
         });
-        self.contacts.put(context.store, contact)
     }
 
     /// A device says where it can be reached. The first of somebody whom we asked accepts us; from anybody else than
@@ -208,7 +217,7 @@ impl<A: OlmAccount> Meeting<A> {
             return self.put(context, contact);
         }
         if let Ok(list) = VerifiedDeviceList::verify(hand_over.device_list, &account) {
-            self.take_list(&mut contact, list, context.now);
+            self.take_list(context, &mut contact, list);
         }
         if contact.list.as_ref().is_none_or(|list| list.device(&device).is_err()) {
             return self.put(context, contact);
@@ -228,7 +237,16 @@ impl<A: OlmAccount> Meeting<A> {
 
     /// Takes a newer device list of a contact; tells the user if devices are new, and asks those to which we know no
     /// way: whoever has lost all that they had, and has only their account back, learns so who their contacts were.
-    pub(super) fn take_list(&mut self, contact: &mut Contact, list: VerifiedDeviceList, now: Now) {
+    pub(super) fn take_list(
+        &mut self,
+        context: &Context<'_>,
+        contact: &mut Contact,
+        list: VerifiedDeviceList,
+    ) {
+        if self.contacts.is_own(&contact.account) {
+            self.own_list_found(context, list);
+            return;
+        }
         let Some(known) = &contact.list else {
             contact.list = Some(list);
             return;
@@ -236,6 +254,7 @@ impl<A: OlmAccount> Meeting<A> {
         if !lists::follows(known, &list) {
             return;
         }
+        let own = context.me.identity.device();
         let reset = known.compare(&list) == Ok(ListChange::Reset);
         let added = known.added_in(&list).count();
         if contact.state == ContactState::Accepted && (reset || added > 0) {
@@ -244,12 +263,12 @@ impl<A: OlmAccount> Meeting<A> {
         }
         contact.devices.retain(|device, _| list.device(device).is_ok());
         contact.list = Some(list);
-        if contact.state == ContactState::Accepted && added > 0 && contact.unreached().next().is_some() {
-            self.ask_anew(contact, AGAIN, now);
+        if contact.state == ContactState::Accepted && added > 0 && contact.unreached(own).next().is_some() {
+            self.ask_anew(contact, AGAIN, context.now);
         }
     }
 
-    fn ask_anew(&mut self, contact: &mut Contact, note: &str, now: Now) {
+    pub(super) fn ask_anew(&mut self, contact: &mut Contact, note: &str, now: Now) {
         let (note, since) = (String::from(note), now.seconds());
         contact.approach = Some(Plan { note, invite: None, since, asked: BTreeMap::new() });
         self.begin_approach(contact.account, now.tick);

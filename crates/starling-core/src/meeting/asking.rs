@@ -44,10 +44,11 @@ impl<A: OlmAccount> Meeting<A> {
         }
         let list = lists::newest(&account, contact.list.as_ref(), records);
         if let Some(list) = list.filter(|list| contact.list.as_ref() != Some(list)) {
-            self.take_list(&mut contact, list, context.now);
+            self.take_list(context, &mut contact, list);
             self.put(context, contact.clone())?;
         }
-        let known_to_all = contact.state == ContactState::Accepted && contact.unreached().next().is_none();
+        let own = context.me.identity.device();
+        let known_to_all = contact.state == ContactState::Accepted && contact.unreached(own).next().is_none();
         if known_to_all {
             self.approaches.end(&account);
             contact.approach = None;
@@ -56,7 +57,7 @@ impl<A: OlmAccount> Meeting<A> {
         // Who is a contact already is asked by those devices of theirs alone that do not know of it.
         let devices: Option<Vec<DeviceKey>> = match &contact.list {
             None => None,
-            Some(_) if contact.state == ContactState::Accepted => Some(contact.unreached().collect()),
+            Some(_) if contact.state == ContactState::Accepted => Some(contact.unreached(own).collect()),
             Some(list) => Some(list.devices().map(|device| device.key()).collect()),
         };
         let errands = &mut self.errands;

@@ -153,17 +153,29 @@ impl<A: OlmAccount> Meeting<A> {
             return Err(ContactError::TooMany("contacts"));
         }
         let new = || Contact::new(account, ContactState::Blocked, context.now.seconds());
-        let mut contact = known.unwrap_or_else(new);
-        contact.before_block = state;
+        self.shut_out(context, known.unwrap_or_else(new), state.is_some())?;
+        Ok(account)
+    }
+
+    /// Nothing passes any more; `knew` says whether there was anything to go back to.
+    pub(super) fn shut_out(
+        &mut self,
+        context: &mut Context<'_>,
+        mut contact: Contact,
+        knew: bool,
+    ) -> Result<(), StorageError> {
+        if contact.state != ContactState::Blocked {
+            contact.before_block = knew.then_some(contact.state);
+        }
         contact.state = ContactState::Blocked;
         let could_find_us = core::mem::take(&mut contact.can_find_us);
-        self.approaches.end(&account);
-        self.refresh.forget(&account);
+        self.approaches.end(&contact.account);
+        self.refresh.forget(&contact.account);
         self.put(context, contact)?;
         if could_find_us {
             self.errands.say(Output::ReplaceLocator);
         }
-        Ok(account)
+        Ok(())
     }
 
     /// Takes a block back: what was before is again. An accepted contact is told where we are now.
@@ -202,16 +214,25 @@ impl<A: OlmAccount> Meeting<A> {
     /// # Errors
     /// [`ContactError`] if nobody is meant.
     pub fn remove(&mut self, context: &mut Context<'_>, who: &str) -> Result<AccountKey, ContactError> {
-        let contact = self.contacts.find(who)?;
-        let (account, could_find_us) = (contact.account, contact.can_find_us);
+        let contact = self.contacts.find(who)?.clone();
+        self.forget(context, &contact)?;
+        Ok(contact.account)
+    }
+
+    pub(super) fn forget(
+        &mut self,
+        context: &mut Context<'_>,
+        contact: &Contact,
+    ) -> Result<(), StorageError> {
+        let account = contact.account;
         self.contacts.remove(context.store, &account)?;
         self.approaches.end(&account);
         self.refresh.forget(&account);
         self.errands.say(Output::Forget(account));
-        if could_find_us {
+        if contact.can_find_us {
             self.errands.say(Output::ReplaceLocator);
         }
-        Ok(account)
+        Ok(())
     }
 
     /// Gives a contact a petname, or takes it back.

@@ -10,7 +10,7 @@ use starling_proto::content::{MailboxEpoch, MailboxGrant};
 use starling_proto::identity::DeviceList;
 use starling_proto::ids::{AccountKey, DeviceKey, LocatorKey, OlmKey};
 use starling_proto::invite::InviteSecret;
-use starling_proto::time::UnixSeconds;
+use starling_proto::time::{UnixMillis, UnixSeconds};
 use zeroize::Zeroizing;
 
 use crate::storage::{ContactRow, ContactState, StorageError};
@@ -50,6 +50,8 @@ pub struct Contact {
     pub(super) work_bits: u8,
     /// Whether they may know our present locator: we asked them, or told one of their devices.
     pub(super) can_find_us: bool,
+    /// When the user last decided something about them, on whatever device.
+    pub(super) changed_at: UnixMillis,
 }
 
 /// What we know of a contact's device.
@@ -136,6 +138,7 @@ impl Contact {
             declined_by_us: false,
             work_bits: 0,
             can_find_us: false,
+            changed_at: UnixMillis::new(0),
         }
     }
 
@@ -173,11 +176,11 @@ impl Contact {
         waiting.map(|(key, _)| key).filter(move |_| owed)
     }
 
-    /// Their active devices to which we know no way that leads there.
-    pub(super) fn unreached(&self) -> impl Iterator<Item = DeviceKey> + '_ {
+    /// Their active devices, other than `own`, to which we know no way that leads there.
+    pub(super) fn unreached(&self, own: DeviceKey) -> impl Iterator<Item = DeviceKey> + '_ {
         let listed = self.list.iter().flat_map(VerifiedDeviceList::devices).map(|device| device.key());
-        listed
-            .filter(|key| self.devices.get(key).is_none_or(|known| known.found_at.is_none() || known.unheard))
+        let leads = |known: &KnownDevice| known.found_at.is_some() && !known.unheard;
+        listed.filter(move |key| *key != own && !self.devices.get(key).is_some_and(leads))
     }
 
     /// What was told before says nothing any more.
@@ -209,6 +212,16 @@ impl Contact {
         self
     }
 
+    /// The same person, to a device that the account has linked: the others go on talking with them, and this one has still
+    /// to find its way to them.
+    pub(crate) fn linked(mut self, now: UnixSeconds) -> Self {
+        if matches!(self.state, ContactState::Accepted | ContactState::Requested) {
+            self.approach =
+                Some(Plan { note: String::new(), invite: None, since: now, asked: BTreeMap::new() });
+        }
+        self
+    }
+
     /// The row to be stored.
     pub(crate) fn to_row(&self) -> ContactRow {
         let body = wire::ContactBody {
@@ -220,6 +233,7 @@ impl Contact {
             approach: self.approach.as_ref().map(Plan::to_wire),
             work_bits: u32::from(self.work_bits),
             can_find_us: self.can_find_us,
+            changed_at_ms: self.changed_at.get(),
         };
         ContactRow {
             account: self.account,
@@ -268,6 +282,7 @@ impl Contact {
         self.declined_by_us = body.declined_by_us;
         self.work_bits = u8::try_from(body.work_bits).ok()?;
         self.can_find_us = body.can_find_us;
+        self.changed_at = UnixMillis::new(body.changed_at_ms);
         Some(())
     }
 }
@@ -424,6 +439,7 @@ mod tests {
         contact.declined_by_us = true;
         contact.work_bits = 12;
         contact.can_find_us = true;
+        contact.changed_at = UnixMillis::new(12);
         contact
     }
 

@@ -20,21 +20,33 @@ pub const INCOMING: usize = 32;
 #[derive(Debug, Default)]
 pub struct Contacts {
     rows: BTreeMap<AccountKey, Contact>,
+    own: Option<AccountKey>,
 }
 
 impl Contacts {
-    /// Reads all rows.
+    /// Reads all rows. `own` is our own account: our other devices have a row there that no user sees.
     ///
     /// # Errors
     /// [`StorageError`] from beneath, or [`StorageError::Corrupt`].
-    pub(super) fn load<S: ContactStore + ?Sized>(store: &S) -> Result<Self, StorageError> {
+    pub(super) fn load<S: ContactStore + ?Sized>(store: &S, own: AccountKey) -> Result<Self, StorageError> {
         let read = |row| Contact::from_row(row).map(|contact| (contact.account, contact));
-        Ok(Self { rows: store.contacts()?.into_iter().map(read).collect::<Result<_, _>>()? })
+        let rows = store.contacts()?.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { rows, own: Some(own) })
     }
 
     /// All of them, by account.
     pub fn iter(&self) -> impl Iterator<Item = &Contact> {
+        self.everybody().filter(|contact| !self.is_own(&contact.account))
+    }
+
+    /// All of them, and the row of our other devices.
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Contact> {
         self.rows.values()
+    }
+
+    /// Whether an account is our own.
+    pub(super) fn is_own(&self, account: &AccountKey) -> bool {
+        self.own.as_ref() == Some(account)
     }
 
     /// One of them.
@@ -46,7 +58,7 @@ impl Contacts {
     /// Accepted contacts and what they are called: those whom nobody else may pass for.
     #[must_use]
     pub fn accepted_names(&self) -> BTreeMap<AccountKey, String> {
-        let accepted = self.rows.values().filter(|contact| contact.state == ContactState::Accepted);
+        let accepted = self.iter().filter(|contact| contact.state == ContactState::Accepted);
         accepted.map(|contact| (contact.account, contact.display_name().into())).collect()
     }
 
@@ -65,7 +77,8 @@ impl Contacts {
             return Ok(account);
         }
         let prefix = IdPrefix::parse(who).ok_or_else(|| ContactError::Unknown(who.into()))?;
-        let mut matching = self.rows.keys().filter(|account| prefix.matches(account));
+        let mut matching =
+            self.iter().map(|contact| &contact.account).filter(|account| prefix.matches(account));
         match (matching.next(), matching.next()) {
             (Some(account), None) => Ok(*account),
             (None, _) => Err(ContactError::Unknown(who.into())),
@@ -79,7 +92,8 @@ impl Contacts {
     /// As for [`Self::resolve`]; [`ContactError::Unknown`] for one who is no contact.
     pub fn find(&self, who: &str) -> Result<&Contact, ContactError> {
         let account = self.resolve(who)?;
-        self.get(&account).ok_or_else(|| ContactError::Unknown(who.into()))
+        let contact = self.get(&account).filter(|_| !self.is_own(&account));
+        contact.ok_or_else(|| ContactError::Unknown(who.into()))
     }
 
     /// Whether there is room for one more.
@@ -175,7 +189,7 @@ mod tests {
         assert_eq!(contacts.resolve(id.get(9..9 + 8).unwrap()), Ok(ada.account));
         assert!(matches!(contacts.resolve(id.get(9..9 + 7).unwrap()), Err(ContactError::Unknown(_))));
         assert!(matches!(contacts.resolve("Bob"), Err(ContactError::Unknown(_))));
-        assert_eq!(Contacts::load(&store).unwrap().rows, contacts.rows);
+        assert_eq!(Contacts::load(&store, AccountKey::new([9; 32])).unwrap().rows, contacts.rows);
     }
 
     #[test]

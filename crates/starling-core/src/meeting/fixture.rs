@@ -27,6 +27,7 @@ use starling_proto::time::{Now, Span, Tick, UnixMillis};
 use starling_proto::version::NetworkName;
 
 use super::*;
+use crate::candidate::Candidate;
 use crate::directory;
 use crate::memory::MemoryStore;
 use crate::profile::Profile;
@@ -165,6 +166,8 @@ pub(super) struct Person {
     pub(super) replaced: usize,
     /// What contacts left for us.
     pub(super) mail: Vec<Mail>,
+    /// Whether the account's list names this device no more.
+    pub(super) revoked: bool,
 }
 
 impl Person {
@@ -175,13 +178,37 @@ impl Person {
         let profile = Profile::new(name.clone());
         let (identity, phrase) =
             Identity::create::<Vodozemac>(&mut store, &profile, at(0), &mut rng).unwrap();
+        Self::begin((store, rng, identity), phrase, (name, seed), at(0), world)
+    }
+
+    /// Another device of the same account, which this one links.
+    pub(super) fn link(&mut self, seed: u64, now: Now, world: &mut World) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut store = MemoryStore::default();
+        let candidate = Candidate::create::<Vodozemac>(&mut store, self.account(), now, &mut rng).unwrap();
+        assert!(self.identity.link(&mut self.store, candidate.request(), now.seconds()).unwrap());
+        self.publish(directory::account_record(&self.identity), now, world);
+        self.act(now, world, |meeting, context| meeting.own_list_made(context).unwrap());
+        let (list, profile) = (self.identity.list().list().clone(), Profile::new(self.name.clone()));
+        let identity = candidate.join(&mut store, list, &profile, now).unwrap();
+        let phrase = RecoveryPhrase::parse(&self.phrase.to_text()).unwrap();
+        Self::begin((store, rng, identity), phrase, (self.name.clone(), seed), now, world)
+    }
+
+    fn begin(
+        (store, rng, identity): (MemoryStore, ChaCha8Rng, Identity),
+        phrase: RecoveryPhrase,
+        (name, seed): (Name, u64),
+        now: Now,
+        world: &mut World,
+    ) -> Self {
         let mut person = Self {
             store,
             rng,
             identity,
             phrase,
             name,
-            locator: LocatorKey::new([9; 32]),
+            locator: LocatorKey::new([seed as u8; 32]),
             read_key: ReadKey::new([seed as u8; 32]),
             clock_confirmed: true,
             network: network(),
@@ -192,9 +219,10 @@ impl Person {
             standings: BTreeMap::new(),
             replaced: 0,
             mail: Vec::new(),
+            revoked: false,
         };
-        person.publish(directory::account_record(&person.identity), at(0), world);
-        person.restart(at(0), world);
+        person.publish(directory::account_record(&person.identity), now, world);
+        person.restart(now, world);
         person
     }
 
@@ -272,6 +300,15 @@ impl Person {
                         meeting.unwrap().mail_taken(context, &mail.mailbox, &taken, false);
                     });
                     self.mail.push(mail);
+                }
+                Output::OwnList(list) => {
+                    if self.identity.adopt(&mut self.store, list).unwrap() {
+                        self.with_context(now, |meeting, context| {
+                            meeting.unwrap().own_devices_changed(context).unwrap();
+                        });
+                    } else {
+                        self.revoked = true;
+                    }
                 }
                 Output::ReplaceLocator => {
                     self.replaced += 1;

@@ -47,7 +47,7 @@ impl<A: OlmAccount> Meeting<A> {
     pub fn load(context: &mut Context<'_>) -> Result<Self, StorageError> {
         let clock = context.clock();
         let mut meeting = Self {
-            contacts: Contacts::load(context.store)?,
+            contacts: Contacts::load(context.store, context.me.identity.account())?,
             approaches: Approaches::default(),
             arrivals: Arrivals::default(),
             inbox: Inbox::new(context.me.identity.node().public()),
@@ -60,7 +60,8 @@ impl<A: OlmAccount> Meeting<A> {
             olm: PhantomData,
         };
         let now = context.now.tick;
-        for contact in meeting.contacts.iter() {
+        meeting.refresh.soon(context.me.identity.account(), now, context.rng);
+        for contact in meeting.contacts.everybody() {
             match contact.state {
                 ContactState::Accepted => meeting.refresh.soon(contact.account, now, context.rng),
                 ContactState::Requested => {}
@@ -77,7 +78,7 @@ impl<A: OlmAccount> Meeting<A> {
 
     /// Those that are talked with. [`Output::Acquaint`] says what changes about them.
     pub fn acquaintances(&self) -> impl Iterator<Item = Acquaintance> {
-        self.contacts.iter().filter_map(Contact::acquaintance)
+        self.contacts.everybody().filter_map(Contact::acquaintance)
     }
 
     /// Everybody we know.
@@ -118,6 +119,7 @@ impl<A: OlmAccount> Meeting<A> {
                 self.publish(context);
             }
             self.set_mailboxes(now);
+            self.own_devices_changed(context)?;
             if context.clock_confirmed {
                 self.top_up(context)?;
             }
@@ -274,11 +276,15 @@ impl<A: OlmAccount> Meeting<A> {
         account: AccountKey,
         records: &[Record],
     ) -> Result<(), StorageError> {
+        if self.contacts.is_own(&account) {
+            self.own_list_read(context, records);
+            return Ok(());
+        }
         let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
         let known = contact.list.clone();
         match lists::newest(&account, known.as_ref(), records) {
             Some(list) if known.as_ref() != Some(&list) => {
-                self.take_list(&mut contact, list, context.now);
+                self.take_list(context, &mut contact, list);
                 self.put(context, contact)
             }
             _ => Ok(()),

@@ -73,7 +73,7 @@ impl<A: OlmAccount> Meeting<A> {
         mailbox: &MailboxAddress,
     ) -> Option<BTreeMap<PublisherKey, DeviceKey>> {
         let talked_with = |state| matches!(state, ContactState::Accepted | ContactState::Requested);
-        let contacts = self.contacts.iter().filter(|contact| talked_with(contact.state));
+        let contacts = self.contacts.everybody().filter(|contact| talked_with(contact.state));
         let devices = contacts.flat_map(|contact| {
             let account: AccountKey = contact.account;
             contact.devices.keys().map(move |device| (account, *device))
@@ -143,7 +143,7 @@ impl<A: OlmAccount> Meeting<A> {
         let opened = Envelope::decode(&record.body().payload)
             .ok()
             .and_then(|envelope| open_request(&self.secrets.keys, &me.device(), mailbox, &envelope).ok());
-        let Some(request) = opened.filter(|request| request.body().account != me.account()) else {
+        let Some(request) = opened.filter(|request| request.device().key() != me.device()) else {
             return Opened::Worthless;
         };
         if !arrivals::is_timely(&request, context.now.seconds()) {

@@ -24,6 +24,7 @@ mod lists;
 mod machine;
 mod mail;
 mod mailboxes;
+mod own;
 mod reading;
 mod refresh;
 mod telling;
@@ -35,6 +36,7 @@ use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 use starling_crypto::envelope::WallClock;
+use starling_crypto::identity::VerifiedDeviceList;
 use starling_overlay::io::{CallError, Placement};
 use starling_proto::addr::Peer;
 use starling_proto::contact::ReadKey;
@@ -119,6 +121,8 @@ pub enum Output {
     Mail(Mail),
     /// Somebody was blocked or removed who can read our locator: it is to be replaced, and [`Meeting::locator_replaced`] called.
     ReplaceLocator,
+    /// Our own account has another device list.
+    OwnList(VerifiedDeviceList),
     /// For the faces.
     Event(Event),
 }

@@ -103,7 +103,7 @@ impl<A: OlmAccount> Meeting<A> {
         if self.retelling.next_timeout().is_none_or(|due| now < due) {
             return Ok(());
         }
-        let untold = self.contacts.iter().flat_map(|contact| {
+        let untold = self.contacts.everybody().flat_map(|contact| {
             let declined = contact.state == ContactState::Declined;
             contact.untold().map(move |device| (contact.account, *device, declined))
         });
@@ -131,7 +131,7 @@ impl<A: OlmAccount> Meeting<A> {
         let low = |device: &KnownDevice| {
             device.told && device.told_epoch.is_none_or(|told| Mailboxes::is_low(told, now))
         };
-        let accepted = self.contacts.iter().filter(|contact| contact.state == ContactState::Accepted);
+        let accepted = self.contacts.everybody().filter(|contact| contact.state == ContactState::Accepted);
         let running_out = accepted.filter(|contact| contact.devices.values().any(low));
         let running_out: Vec<Contact> = running_out.cloned().collect();
         for mut contact in running_out {
@@ -151,25 +151,35 @@ impl<A: OlmAccount> Meeting<A> {
         self.secrets.replace_mailboxes(context.now.seconds(), context.rng);
         self.secrets.save(context.store)?;
         self.set_mailboxes(context.now);
-        let accounts: Vec<AccountKey> = self.contacts.iter().map(|contact| contact.account).collect();
+        let accounts: Vec<AccountKey> = self.contacts.everybody().map(|contact| contact.account).collect();
         accounts.into_iter().try_for_each(|account| self.moved(context, account))?;
         self.work(context)
+    }
+
+    /// Tells each of a contact's devices anew that was told before, and writes the contact down.
+    pub(super) fn tell_anew(
+        &mut self,
+        context: &mut Context<'_>,
+        mut contact: Contact,
+    ) -> Result<(), StorageError> {
+        let account = contact.account;
+        let mut told = Vec::new();
+        for (device, known) in contact.devices.iter_mut().filter(|(_, known)| known.told) {
+            known.tell(context.now.seconds());
+            told.push(*device);
+        }
+        self.contacts.put(context.store, contact)?;
+        told.into_iter().try_for_each(|device| self.tell(context, account, device))
     }
 
     fn moved(&mut self, context: &mut Context<'_>, account: AccountKey) -> Result<(), StorageError> {
         let Some(contact) = self.contacts.get(&account) else { return Ok(()) };
         if contact.state == ContactState::Accepted {
-            let told = contact.devices.iter().filter(|(_, device)| device.told);
-            let told: Vec<DeviceKey> = told.map(|(device, _)| *device).collect();
             let mut contact = contact.clone();
-            for device in contact.devices.values_mut().filter(|device| device.told) {
-                device.tell(context.now.seconds());
-            }
             if contact.approach.as_mut().is_some_and(Plan::renew) {
                 self.begin_approach(account, context.now.tick);
             }
-            self.contacts.put(context.store, contact)?;
-            return told.into_iter().try_for_each(|device| self.tell(context, account, device));
+            return self.tell_anew(context, contact);
         }
         let mut contact = contact.clone();
         let could_find_us = core::mem::take(&mut contact.can_find_us);

@@ -2,6 +2,7 @@
 
 mod checking;
 mod moving;
+mod own;
 mod telling;
 
 use starling_proto::content::ContentKind;

@@ -24,7 +24,8 @@ impl Standing {
     #[must_use]
     pub const fn admits(self, kind: &ContentKind) -> bool {
         match self {
-            Self::Accepted => true,
+            // What devices of one account tell each other is not for anybody else to say.
+            Self::Accepted => !matches!(kind, ContentKind::Own(_)),
             Self::Requested => {
                 matches!(kind, ContentKind::HandOver(_) | ContentKind::Decline | ContentKind::Receipt { .. })
             }
@@ -66,12 +67,20 @@ impl Acquaintance {
 }
 
 /// Everybody that we talk with.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Circle {
     people: BTreeMap<AccountKey, Acquaintance>,
+    /// This device: of our own account it is the one that nothing is said to.
+    own: DeviceKey,
 }
 
 impl Circle {
+    /// Nobody.
+    #[must_use]
+    pub const fn new(own: DeviceKey) -> Self {
+        Self { people: BTreeMap::new(), own }
+    }
+
     /// Takes in a person, or what has changed about one.
     pub fn set(&mut self, person: Acquaintance) {
         self.people.insert(person.account(), person);
@@ -91,13 +100,22 @@ impl Circle {
     /// The person to whom an active device belongs, and the device.
     #[must_use]
     pub fn device(&self, key: &DeviceKey) -> Option<(&Acquaintance, VerifiedDevice)> {
-        let of = |person: &Acquaintance| person.list.device(key).ok();
+        let of = |person: &Acquaintance| person.list.device(key).ok().filter(|_| *key != self.own);
         self.people.values().find_map(|person| of(person).map(|device| (person, device)))
     }
 
     /// Every active device of everybody, with its owner.
-    pub fn devices(&self) -> impl Iterator<Item = (&Acquaintance, VerifiedDevice)> {
-        self.people.values().flat_map(|person| person.list.devices().map(move |device| (person, device)))
+    pub fn devices<'a>(&'a self) -> impl Iterator<Item = (&'a Acquaintance, VerifiedDevice)> {
+        let others =
+            |person: &'a Acquaintance| person.list.devices().filter(|device| device.key() != self.own);
+        self.people.values().flat_map(move |person| others(person).map(move |device| (person, device)))
+    }
+
+    /// The active devices of a person.
+    #[must_use]
+    pub fn devices_of(&self, account: &AccountKey) -> Vec<DeviceKey> {
+        let devices = self.person(account).into_iter().flat_map(|person| person.list.devices());
+        devices.map(|device| device.key()).filter(|device| *device != self.own).collect()
     }
 
     /// Somebody stands differently; the machine of contacts will say so too.

@@ -92,6 +92,28 @@ pub fn take(
     author: Party,
     content: &Content,
 ) -> Result<Taken, StorageError> {
+    take_from(store, now, (author, false), content)
+}
+
+/// Writes down what another device of ours has said in a conversation, unless it is there.
+///
+/// # Errors
+/// [`StorageError`] from beneath.
+pub fn take_copy(
+    store: &mut dyn TalkStore,
+    now: Now,
+    (conversation, device): (AccountKey, DeviceKey),
+    content: &Content,
+) -> Result<Taken, StorageError> {
+    take_from(store, now, (Party { account: conversation, device }, true), content)
+}
+
+fn take_from(
+    store: &mut dyn TalkStore,
+    now: Now,
+    (author, mine): (Party, bool),
+    content: &Content,
+) -> Result<Taken, StorageError> {
     let link = content.link.as_ref().filter(|link| link.sequence <= LAST);
     let (Some(link), ContentKind::Said(said)) = (link, &content.kind) else { return Ok(Taken::Refused) };
     if let Some(known) = store.message(&content.id)? {
@@ -99,6 +121,10 @@ pub fn take(
         return Ok(if same { Taken::Known } else { Taken::Refused });
     }
     let mut row = row_of(content, author, now, said.clone());
+    if mine {
+        (row.mine, row.state) = (true, MessageState::Queued);
+        row.ends = row.lives.map(|lives| now.seconds().after(lives));
+    }
     let heads = store.chain_heads(&author.account)?;
     let head = heads.iter().find(|head| head.author == author.device);
     let seen = head.map_or(0, |head| head.sequence);

@@ -236,6 +236,9 @@ impl<A: OlmAccount> Talking<A> {
         let person = self.circle.person(&cert.body().account)?;
         let (account, current) = (person.account(), person.list.hash() == proof.device_list);
         let device = verify_device_proof(proof, &connection, &person.list).ok()?;
+        if device.key() == context.identity.device() {
+            return None;
+        }
         // Only on the word of a device that we know: who cannot prove anything makes us ask nobody for anything, or
         // they would see in whom we are interested.
         if !current {
@@ -300,6 +303,10 @@ impl<A: OlmAccount> Talking<A> {
         device: &DeviceKey,
         why: Step,
     ) -> Result<(), StorageError> {
+        if why == Step::NotProven {
+            // Whoever does not take our proof may know a list of our account that does not name us.
+            self.notify(Notice::ListChanged { account: context.identity.account() });
+        }
         self.links.failed(device, context.now.tick, context.rng.next_u32());
         let account = self.circle.device(device).map(|(person, _)| person.account());
         if let Some(account) = account.filter(|_| self.outbox.introduction_waits(device, context.now)) {

@@ -87,7 +87,7 @@ impl<A: OlmAccount> Talking<A> {
     pub fn load(context: &mut Context<'_>) -> Result<Self, StorageError> {
         let us = Party { account: context.identity.account(), device: context.identity.device() };
         let mut talking = Self {
-            circle: Circle::default(),
+            circle: Circle::new(us.device),
             connections: Connections::default(),
             links: Links::default(),
             sessions: Sessions::new(us),
@@ -424,8 +424,7 @@ impl<A: OlmAccount> Talking<A> {
     }
 
     pub(super) fn devices_of(&self, account: &AccountKey) -> Vec<DeviceKey> {
-        let person = self.circle.person(account);
-        person.map(|person| person.list.devices().map(|device| device.key()).collect()).unwrap_or_default()
+        self.circle.devices_of(account)
     }
 
     pub(super) fn forget_connection(&mut self, node: &NodeKey, binding: &ChannelBinding) {

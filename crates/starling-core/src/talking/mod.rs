@@ -20,6 +20,7 @@ pub mod locator;
 mod machine;
 pub(crate) mod mailing;
 pub mod outbox;
+mod own;
 pub mod presence;
 mod receiving;
 mod sending;
@@ -33,7 +34,7 @@ pub mod view;
 use alloc::boxed::Box;
 
 use rand_core::CryptoRng;
-use starling_proto::content::HandOver;
+use starling_proto::content::{HandOver, Own};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, OlmKey};
 use starling_proto::time::{Now, UnixSeconds};
 
@@ -107,7 +108,9 @@ pub enum Notice {
         /// Which.
         device: DeviceKey,
     },
-    /// For the faces: a message has come.
+    /// For whoever keeps it: what the user has decided or changed on another device of ours.
+    Own(Box<Own>),
+    /// For the faces: a message has come, or another device of ours has said one.
     Message(MessageRow),
     /// For the faces: a text reads otherwise, is no more, or somebody has said what they think of it.
     Changed(MessageRow),

@@ -6,7 +6,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use starling_proto::content::{Content, ContentKind};
+use starling_proto::content::{Content, ContentKind, Own};
 use starling_proto::frame::FrameKind;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::limits;
@@ -19,6 +19,8 @@ use crate::storage::{Mailed, OutboxRow, StorageError, TalkStore};
 pub const LIFE: Span = Span::from_days(30);
 /// Rows for all devices together: two months of a talkative person to somebody who is away, and at most 128 MiB.
 pub const ROWS: usize = 8192;
+/// Rows up to which copies for our own devices are taken in.
+const COPIES: usize = ROWS / 2;
 /// Rows beyond [`ROWS`] for what decides whether people can talk at all: hand-overs and refusals.
 const RESERVED: usize = 256;
 /// Receipts and requests to send again that wait for one device. More are dropped: a message that comes again is confirmed
@@ -189,6 +191,8 @@ impl Outbox {
                 confirmations.count() < CONFIRMATIONS
             }
             EndsWith::Receipt if matches!(kind, ContentKind::Said(_)) => self.contents < ROWS,
+            // A device of ours that is never switched on again must not keep us from talking.
+            EndsWith::Receipt if matches!(kind, ContentKind::Own(Own::Copy { .. })) => self.contents < COPIES,
             EndsWith::Receipt => self.contents < ROWS.saturating_add(RESERVED),
         }
     }
@@ -422,6 +426,16 @@ impl Outbox {
         Ok(())
     }
 
+    /// The message of which this is a copy for a device of ours.
+    #[must_use]
+    pub fn copied(&self, device: &DeviceKey, copy: &MessageId) -> Option<MessageId> {
+        let waiting = self.of_device(device).find(|waiting| waiting.row.message == *copy)?;
+        match Content::decode(&waiting.row.content).ok()?.kind {
+            ContentKind::Own(Own::Copy { content, .. }) => Some(content.id),
+            _ => None,
+        }
+    }
+
     /// The device's receipt for a message. Says whether a row waited for it.
     ///
     /// # Errors
@@ -468,7 +482,7 @@ impl Outbox {
         let kind = Content::decode(&row.content).map(|content| content.kind);
         let ends = kind.as_ref().map_or(EndsWith::Receipt, ends_with);
         self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt));
-        let is_said = matches!(kind, Ok(ContentKind::Said(_)));
+        let is_said = matches!(kind, Ok(ContentKind::Said(_) | ContentKind::Own(Own::Copy { .. })));
         let introduces = matches!(kind, Ok(ContentKind::HandOver(_)));
         let waiting = Waiting { row, ends, is_said, introduces, on_disk: None, posting: false };
         self.rows.insert((waiting.row.device, waiting.row.number), waiting);

@@ -137,6 +137,9 @@ impl<A: OlmAccount> Talking<A> {
         author: Party,
         content: &Content,
     ) -> Result<bool, StorageError> {
+        if author.account == context.identity.account() {
+            return self.take_own(context, author, content);
+        }
         let standing = self.standing_of(&author.device);
         if !standing.is_some_and(|standing| standing.admits(&content.kind)) {
             return Ok(false);
@@ -154,13 +157,24 @@ impl<A: OlmAccount> Talking<A> {
             ContentKind::Presence(presence) => self.take_presence(context, author, presence),
             ContentKind::Goodbye => self.left(context, author),
             ContentKind::Resend { ids, sequences } => {
-                let wanted = |content: &Content| wants(content, ids, sequences);
-                self.outbox.send_again(context.store, &author.device, wanted)?;
-                self.mail_soon(context, &author.device, Haste::Message);
+                self.send_again(context, &author.device, ids, sequences)?;
             }
             _ => {}
         }
         Ok(false)
+    }
+
+    pub(super) fn send_again(
+        &mut self,
+        context: &mut Context<'_>,
+        device: &DeviceKey,
+        ids: &[MessageId],
+        sequences: &[u64],
+    ) -> Result<(), StorageError> {
+        let wanted = |content: &Content| wants(content, ids, sequences);
+        self.outbox.send_again(context.store, device, wanted)?;
+        self.mail_soon(context, device, Haste::Message);
+        Ok(())
     }
 
     fn take_presence(&mut self, context: &Context<'_>, author: Party, presence: &Presence) {
@@ -207,7 +221,7 @@ impl<A: OlmAccount> Talking<A> {
 
     /// Asks the author for what is missing of its chain, and the authors of other chains that the message names; each
     /// once while its link stands.
-    fn ask_for_missing(
+    pub(super) fn ask_for_missing(
         &mut self,
         context: &mut Context<'_>,
         author: Party,
@@ -230,7 +244,7 @@ impl<A: OlmAccount> Talking<A> {
     }
 
     /// A hand-over or a refusal: once to the machine of contacts, whatever is sent again.
-    fn take_answer(
+    pub(super) fn take_answer(
         &mut self,
         context: &mut Context<'_>,
         author: Party,
@@ -263,6 +277,7 @@ impl<A: OlmAccount> Talking<A> {
         let steps =
             [(delivered, Step::Delivered, MessageState::Delivered), (read, Step::Read, MessageState::Read)];
         for (ids, step, state) in steps {
+            let mut come_further = Vec::new();
             for id in ids {
                 let waited = self.outbox.confirmed(context.store, &author.device, id)?;
                 let status = context.store.message_status(id)?;
@@ -274,8 +289,10 @@ impl<A: OlmAccount> Talking<A> {
                 let further = |now: MessageState| now < state || now == MessageState::Failed;
                 if ours.is_some_and(|status| further(status.state)) {
                     self.advance(context, *id, author.account, state)?;
+                    come_further.push(*id);
                 }
             }
+            self.tell_own_state(context, &come_further, state)?;
         }
         Ok(())
     }

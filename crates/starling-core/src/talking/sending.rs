@@ -71,6 +71,7 @@ impl<A: OlmAccount> Talking<A> {
         if let Some(changed) = changed {
             self.notify(Notice::Changed(changed));
         }
+        self.copy_to_own(context, *account, &content)?;
         for device in devices {
             self.add(context, (*account, device), &content)?;
             trace::note(context.store, context.now, row.id, Step::Queued, Some(device))?;
@@ -111,15 +112,10 @@ impl<A: OlmAccount> Talking<A> {
         rows: &mut [MessageRow],
     ) -> Result<(), StorageError> {
         let mut read: Vec<(AccountKey, DeviceKey, Vec<MessageId>)> = Vec::new();
+        let mut all = Vec::new();
         for row in rows.iter_mut().filter(|row| !row.mine && row.state != MessageState::Read) {
-            row.state = MessageState::Read;
-            if let Some(lives) = row.lives.filter(|_| row.kind == MessageKind::Text) {
-                row.ends = Some(context.now.seconds().after(lives));
-                self.ends_at(row.ends);
-                context.store.write_message(row)?;
-            } else {
-                context.store.set_message_state(&row.id, row.state)?;
-            }
+            self.set_read(context, row)?;
+            all.push(row.id);
             match read
                 .iter_mut()
                 .find(|(_, device, ids)| *device == row.author && ids.len() < limits::MESSAGE_IDS)
@@ -128,6 +124,7 @@ impl<A: OlmAccount> Talking<A> {
                 None => read.push((row.conversation, row.author, vec![row.id])),
             }
         }
+        self.tell_own_state(context, &all, MessageState::Read)?;
         if !self.tells_reading {
             read.clear();
         }
@@ -135,6 +132,21 @@ impl<A: OlmAccount> Talking<A> {
             self.say(context, (account, device), ContentKind::Receipt { delivered: Vec::new(), read })?;
         }
         self.settle(context)
+    }
+
+    /// The user has seen a message: one that is to disappear begins to end.
+    pub(super) fn set_read(
+        &mut self,
+        context: &mut Context<'_>,
+        row: &mut MessageRow,
+    ) -> Result<(), StorageError> {
+        row.state = MessageState::Read;
+        let Some(lives) = row.lives.filter(|_| row.kind == MessageKind::Text) else {
+            return context.store.set_message_state(&row.id, row.state);
+        };
+        row.ends = Some(context.now.seconds().after(lives));
+        self.ends_at(row.ends);
+        context.store.write_message(row)
     }
 
     /// Puts something into the outbox that is no part of the conversation.

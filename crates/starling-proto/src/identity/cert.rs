@@ -38,7 +38,7 @@ impl DeviceCertBody {
         .encode_to_vec()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let body = wire::DeviceCertBody::decode(bytes)
             .map_err(|_| DecodeError::Malformed("device certificate body"))?;
         Ok(Self {

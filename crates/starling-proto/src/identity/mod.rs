@@ -8,6 +8,7 @@ mod cert;
 mod directory;
 mod list;
 mod locator;
+mod request;
 mod signer;
 
 pub use bundle::{Bundle, Envelope, InboxEpoch, InboxKey};
@@ -15,6 +16,7 @@ pub use cert::{DeviceCert, DeviceCertBody};
 pub use directory::{About, DirectoryEntry, Keyword, Name};
 pub use list::{DeviceList, DeviceListBody, ListedDevice, Revocation};
 pub use locator::{LocatorBody, LocatorSecret};
+pub use request::DeviceRequest;
 pub use signer::Signer;
 
 #[cfg(test)]

@@ -16,9 +16,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use starling_core::backup::{kept_contact, linked_contact};
+use starling_core::identity::Identity;
 use starling_core::io::{
     CallId, Command, CommandError, CommandId, CommandOutput, Event, Input, Job, JobId, Output,
 };
+use starling_core::storage::ContactStore as _;
 use starling_core::{LookupId, Measured};
 use starling_overlay::io::InboundId;
 use starling_proto::addr::Peer;
@@ -179,12 +182,46 @@ impl Network {
     /// # Panics
     /// If the node cannot be made: a broken simulation must not go on.
     pub fn add_at(&mut self, setup: NodeSetup, address: SocketAddr) -> NodeIndex {
-        let index = NodeIndex(self.nodes.len());
-        let policy = setup.config.stamps;
-        let verifier = self.verifiers.entry(policy.bits()).or_insert_with(|| SharedVerifier::new(policy));
-        let verifier = self.world.shared_verdicts.then(|| verifier.clone());
+        let verifier = self.verifier(&setup);
         let seed = self.dice.next_u64();
         let node = Node::new(setup, address, verifier, (self.now(), seed));
+        self.push(node)
+    }
+
+    /// Adds another device of the account of `of`, which links it and gives it what a device is given.
+    ///
+    /// # Panics
+    /// If it cannot be linked: a broken simulation must not go on.
+    pub fn add_device(&mut self, of: NodeIndex, setup: NodeSetup) -> NodeIndex {
+        let (now, seed, verifier) = (self.now(), self.dice.next_u64(), self.verifier(&setup));
+        let (candidate, mut disk, rng) = Node::candidate(self.node(of).account(), (now, seed));
+        let request = Box::new(candidate.request().clone());
+        self.run_command(of, Command::LinkDevice(request)).expect("a device that may link");
+        let from = self.node(of).disk();
+        let identity = Identity::load(from).expect("an identity");
+        let list = identity.list().list().clone();
+        let joined = candidate.join(&mut disk, list, &setup.profile, now).expect("a list that names it");
+        for row in from.contacts().expect("contacts") {
+            if let Some(row) =
+                kept_contact(row).expect("a contact").filter(|row| row.account != joined.account())
+            {
+                let row = linked_contact(row, now.seconds()).expect("a contact");
+                disk.write_contact(&row).expect("room");
+            }
+        }
+        let address = address_of(NodeIndex(self.nodes.len()));
+        let node = Node::begin(setup, address, verifier, (disk, rng, &joined), now);
+        self.push(node)
+    }
+
+    fn verifier(&mut self, setup: &NodeSetup) -> Option<SharedVerifier> {
+        let policy = setup.config.stamps;
+        let verifier = self.verifiers.entry(policy.bits()).or_insert_with(|| SharedVerifier::new(policy));
+        self.world.shared_verdicts.then(|| verifier.clone())
+    }
+
+    fn push(&mut self, node: Node) -> NodeIndex {
+        let index = NodeIndex(self.nodes.len());
         self.by_key.insert(node.key(), index);
         self.nodes.push(node);
         self.after_batch(index);

@@ -3,13 +3,13 @@
 use starling_proto::addr::Peer;
 use starling_proto::contact::ReadKey;
 use starling_proto::content::{
-    ChainLink, Content, ContentKind, HandOver, Head, MailboxEpoch, MailboxGrant, MessageText, Presence,
-    PresenceStatus, Reaction, Said, Text,
+    Card, CardStanding, ChainLink, Content, ContentKind, HandOver, Head, Kept, KeptKind, MailboxEpoch,
+    MailboxGrant, MessageText, Own, Presence, PresenceStatus, Reaction, Said, Text,
 };
-use starling_proto::identity::{DeviceList, Name};
+use starling_proto::identity::{DeviceCertBody, DeviceList, DeviceRequest, Name};
 use starling_proto::ids::{
-    DeviceKey, DeviceListHash, LocatorKey, MailboxAddress, MessageId, NodeId, NodeKey, OlmKey, PublisherKey,
-    RecordId, RecordKey, SessionId, Signature,
+    AccountKey, DeviceKey, DeviceListHash, LocatorKey, MailboxAddress, MessageId, NodeId, NodeKey, OlmKey,
+    PublisherKey, RecordId, RecordKey, SessionId, Signature,
 };
 use starling_proto::message::{
     Deliver, DeviceProof, DialBack, Fetch, FindNode, Hello, Matches, Mode, Operation, OwnerOperation,
@@ -155,6 +155,17 @@ pub(super) fn contents(list: &[u8]) -> Vec<Content> {
         ContentKind::Resend { ids, sequences: vec![9, 300] },
         ContentKind::Decline,
     ];
+    let own = [
+        Own::Card(Card {
+            account: AccountKey::new([9; 32]),
+            standing: CardStanding::Accepted,
+            petname: Some("Bob".into()),
+            verified: true,
+            name: "Robert".into(),
+            changed_at: UnixMillis::new(10),
+        }),
+        Own::Kept(Kept { what: KeptKind::Settings, value: vec![11; 12], changed_at: UnixMillis::new(13) }),
+    ];
     let head = Head { device: DeviceKey::new([4; 32]), sequence: 5, hash: [6; 32] };
     let link = ChainLink { sequence: 3, previous: Some([7; 32]), heads: vec![head] };
     let content = |kind: ContentKind| Content {
@@ -163,7 +174,22 @@ pub(super) fn contents(list: &[u8]) -> Vec<Content> {
         link: matches!(kind, ContentKind::Said(_)).then(|| link.clone()),
         kind,
     };
-    kinds.map(content).to_vec()
+    let mut all = kinds.map(content).to_vec();
+    let copied = Box::new(all.first().unwrap().clone());
+    let copy = Own::Copy { with: AccountKey::new([9; 32]), content: copied };
+    all.extend(own.into_iter().chain([copy]).map(ContentKind::Own).map(content));
+    all
+}
+
+pub(super) fn device_request() -> DeviceRequest {
+    let body = DeviceCertBody {
+        account: AccountKey::new([1; 32]),
+        device: DeviceKey::new([2; 32]),
+        olm_identity: OlmKey::new([3; 32]),
+        created: UnixSeconds::new(4),
+        can_certify: false,
+    };
+    DeviceRequest { body, accepted: Signature::new([5; 64]), secret: [6; 16] }
 }
 
 fn hand_over(list: &[u8]) -> HandOver {

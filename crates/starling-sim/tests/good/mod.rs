@@ -16,7 +16,7 @@ use starling_proto::padding::Buckets;
 use starling_proto::record::{Record, RecordKind};
 use starling_proto::time::UnixSeconds;
 
-use messages::{contents, deliver, leave, requests, responses};
+use messages::{contents, deliver, device_request, leave, requests, responses};
 
 /// Inputs by the name of their decoder.
 pub(crate) fn inputs() -> Vec<(&'static str, Vec<Vec<u8>>)> {
@@ -46,6 +46,7 @@ pub(crate) fn inputs() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("invite", each(&contact["invites"]).map(|invite| text(&invite["text"])).collect()),
         ("deliver", vec![deliver(1).encode(), deliver(3).encode()]),
         ("content", contents(&lists[0]).iter().map(|content| content.encode()).collect()),
+        ("device_request", vec![device_request().encode()]),
         ("wrapped_key", vec![wrapped_key(8, 1), wrapped_key(64, 4)]),
         ("recovery_phrase", vec![text(&identity["phrase"]["words"])]),
         ("verified_list", lists),

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use rand::SeedableRng as _;
-use rand::rngs::{StdRng, SysRng};
 use serde::Serialize;
 use starling_api::types::Code;
-use starling_core::backup::{Origin, SLOTS, kept_contact, kept_message, restored_contact, restored_message};
+use starling_core::backup::{
+    Origin, SLOTS, kept_contact, kept_message, linked_contact, restored_contact, restored_message,
+};
 use starling_core::identity::{Identity, IdentityError};
+use starling_core::profile::Profile;
 use starling_core::storage::{
     ContactStore as _, MessageRow, MessageStore as _, Slot, SlotStore as _, StorageError,
 };
@@ -62,20 +62,42 @@ pub(super) fn run(Args { file }: Args, context: &mut Context<'_>) -> Result<Exit
         Err(error) => return Err(error.into()),
     };
     let reader = home.readers(&key).open()?;
-    reader.hold()?;
-    let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| Failure::internal(&error))?;
-    let protection = (&passphrase, KdfParams::default());
-    let mut made = None;
-    let bytes = Backup::create(&home, &file, protection, &mut rng, |to| {
-        made = Some(copy(&reader, to)?);
-        Ok::<_, Failure>(())
-    })?;
+    let (copied, bytes, identity) = write(&home, &reader, (&file, &passphrase), For::Restoring)?;
     drop(reader);
     database.map(Database::close).transpose()?;
-    let (account, copied) = made.ok_or_else(|| Failure::internal(&"a backup of nothing"))?;
     let file = file.display().to_string();
-    context.output.show(&Made { file, account, copied, bytes })?;
+    context.output.show(&Made { file, account: identity.account(), copied, bytes })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What an archive is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// A device that begins anew, with the recovery phrase.
+    Restoring,
+    /// One that the account's list names already.
+    Linking,
+}
+
+/// Writes what another device needs into one encrypted file. Gives how much was copied, and the size in bytes.
+///
+/// # Errors
+/// The home or the disk fails, or there is such a file.
+pub(super) fn write(
+    home: &Home,
+    reader: &Reader,
+    (file, passphrase): (&Path, &Passphrase),
+    what_for: For,
+) -> Result<(Copied, u64, Identity), Failure> {
+    reader.hold()?;
+    let identity = Identity::decode(&reader.slot(Slot::Identity)?.ok_or(IdentityError::Absent)?)?;
+    let mut rng = init::random()?;
+    let mut copied = Copied::default();
+    let bytes = Backup::create(home, file, (passphrase, KdfParams::default()), &mut rng, |to| {
+        copied = copy(reader, to, &identity, what_for)?;
+        Ok::<_, Failure>(())
+    })?;
+    Ok((copied, bytes, identity))
 }
 
 /// How much was copied.
@@ -87,37 +109,47 @@ pub(super) struct Copied {
     pub(super) messages: u64,
 }
 
-fn copy(from: &Reader, to: &mut Database) -> Result<(AccountKey, Copied), Failure> {
-    let identity = Identity::decode(&from.slot(Slot::Identity)?.ok_or(IdentityError::Absent)?)?;
-    let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (account, device) = (identity.account(), identity.device());
-    let origin = Origin { account, device, made: UnixSeconds::new(made) };
+fn copy(from: &Reader, to: &mut Database, identity: &Identity, what_for: For) -> Result<Copied, Failure> {
+    let (account, device, made) = (identity.account(), identity.device(), init::now()?.seconds());
+    let list = (what_for == For::Linking).then(|| identity.list().list().clone());
+    let origin = Origin { account, device, made, list };
     to.write_slot(Slot::Origin, &origin.encode()).map_err(storage)?;
     copy_slots(from, to)?;
     let mut copied = Copied::default();
-    for row in from.contacts()? {
+    // Our own other devices have a row as well.
+    for row in from.contacts()?.into_iter().filter(|row| row.account != account) {
         if let Some(row) = kept_contact(row).map_err(storage)? {
             to.write_contact(&row).map_err(storage)?;
             copied.contacts = copied.contacts.saturating_add(1);
         }
     }
-    copied.messages = copy_history(from, to, "backing up", kept_message)?;
-    Ok((account, copied))
+    copied.messages = copy_history(from, to, "copying", kept_message)?;
+    Ok(copied)
 }
 
-/// Puts a backup into a home that is being set up. The identity is there already.
+/// Puts an archive into a home that is being set up. The identity is there already.
 ///
 /// # Errors
-/// The backup or the disk fails.
-pub(super) fn take_over(from: &Reader, to: &mut Database, now: UnixSeconds) -> Result<Copied, Failure> {
+/// The archive or the disk fails.
+pub(super) fn take_over(
+    from: &Reader,
+    to: &mut Database,
+    now: UnixSeconds,
+    what_for: For,
+) -> Result<Copied, Failure> {
     copy_slots(from, to)?;
     let mut copied = Copied::default();
     for row in from.contacts()? {
-        let row = restored_contact(row, now).map_err(storage)?;
-        to.write_contact(&row).map_err(storage)?;
+        let row = match what_for {
+            For::Restoring => restored_contact(row, now),
+            For::Linking => linked_contact(row, now),
+        };
+        to.write_contact(&row.map_err(storage)?).map_err(storage)?;
         copied.contacts = copied.contacts.saturating_add(1);
     }
-    copied.messages = copy_history(from, to, "restoring", restored_message)?;
+    // The other device goes on delivering what it has written.
+    let change = if what_for == For::Restoring { restored_message } else { |row| row };
+    copied.messages = copy_history(from, to, "restoring", change)?;
     Ok(copied)
 }
 
@@ -174,6 +206,16 @@ pub(super) fn open(home: &Home, file: &Path, passphrase: &Passphrase) -> Result<
     let origin = backup.reader().slot(Slot::Origin)?;
     let origin = origin.and_then(|bytes| Origin::decode(&bytes)).ok_or_else(damaged)?;
     Ok((backup, origin))
+}
+
+/// The profile that is in an archive.
+///
+/// # Errors
+/// There is none.
+pub(super) fn profile(archive: &Backup) -> Result<Profile, Failure> {
+    let profile = archive.reader().slot(Slot::Profile)?;
+    let profile = profile.and_then(|bytes| Profile::decode(&bytes));
+    profile.ok_or_else(|| IdentityError::Damaged("profile").into())
 }
 
 /// A backup that was made, as it is shown.

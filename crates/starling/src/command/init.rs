@@ -193,16 +193,13 @@ fn rows<'a>(words: &[&'a str]) -> impl Iterator<Item = Vec<Piece<'a>>> {
     })
 }
 
-/// Sets a home up with the identity that `make` writes into it: all of it, or nothing.
-pub(super) fn set_up(
+/// Sets a home up with what `make` writes into it: all of it, or nothing.
+pub(super) fn set_up<T>(
     lock: &HomeLock,
     passphrase: Option<&Passphrase>,
-    make: impl FnOnce(&mut Database, Now, &mut StdRng) -> Result<Identity, Failure>,
-) -> Result<Identity, Failure> {
-    let mut rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| {
-        let message = format!("the operating system gives no random numbers: {error}");
-        Failure::new(Code::Failed, message, "try again when the system has started")
-    })?;
+    make: impl FnOnce(&mut Database, Now, &mut StdRng) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut rng = random()?;
     let protection = match passphrase {
         Some(passphrase) => Protection::Passphrase { passphrase, params: KdfParams::default() },
         None => Protection::None,
@@ -219,8 +216,16 @@ pub(super) fn set_up(
     made.ok_or_else(|| Failure::internal(&"the home was set up without an account"))
 }
 
+/// Random numbers, seeded by the operating system.
+pub(super) fn random() -> Result<StdRng, Failure> {
+    StdRng::try_from_rng(&mut SysRng).map_err(|error| {
+        let message = format!("the operating system gives no random numbers: {error}");
+        Failure::new(Code::Failed, message, "try again when the system has started")
+    })
+}
+
 /// The wall clock. Nothing that is made here depends on running time.
-fn now() -> Result<Now, Failure> {
+pub(super) fn now() -> Result<Now, Failure> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| {
         Failure::new(Code::Failed, "the clock stands before 1970", "set the clock and try again")
     })?;
@@ -249,6 +254,11 @@ impl From<IdentityError> for Failure {
         match error {
             IdentityError::Exists => starling_store::StoreError::AccountExists.into(),
             IdentityError::Absent => starling_store::StoreError::NoAccount.into(),
+            IdentityError::Waiting => Self::new(
+                Code::Conflict,
+                error.to_string(),
+                "link it on the account's other device, and bring what that wrote: starling device join FILE",
+            ),
             IdentityError::Storage(_) | IdentityError::Damaged(_) => {
                 Self::new(Code::Storage, error.to_string(), "`starling doctor` looks for the cause")
             }

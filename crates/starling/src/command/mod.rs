@@ -5,6 +5,7 @@ mod completions;
 mod contact;
 mod delete;
 mod demo;
+mod device;
 mod doctor;
 mod edit;
 mod events;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Init(init::Args),
     Restore(restore::Args),
     Backup(backup::Args),
+    Device(device::Args),
     Run(run::Args),
     Status(status::Args),
     Whoami(whoami::Args),
@@ -67,6 +69,7 @@ impl Command {
             Self::Init(args) => init::run(args, context),
             Self::Restore(args) => restore::run(args, context),
             Self::Backup(args) => backup::run(args, context),
+            Self::Device(args) => device::run(args, context),
             Self::Run(args) => run::run(args, context),
             Self::Status(args) => status::run(args, context),
             Self::Whoami(args) => whoami::run(args, context),

@@ -8,9 +8,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 use starling_api::types::Code;
 use starling_core::backup::Origin;
-use starling_core::identity::{Identity, IdentityError};
+use starling_core::identity::Identity;
 use starling_core::profile::Profile;
-use starling_core::storage::Slot;
 use starling_crypto::CryptoError;
 use starling_crypto::phrase::RecoveryPhrase;
 use starling_crypto::session::Vodozemac;
@@ -18,7 +17,7 @@ use starling_proto::ids::{AccountKey, DeviceKey};
 use starling_store::Backup;
 use zeroize::Zeroizing;
 
-use super::backup::{self, Copied};
+use super::backup::{self, Copied, For};
 use super::init::{self, Person};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -85,7 +84,7 @@ pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Fai
     let identity = init::set_up(&lock, passphrase, |database, now, rng| {
         let identity = Identity::restore::<Vodozemac>(database, &phrase, &profile, now, rng)?;
         if let Some((backup, ..)) = &backup {
-            copied = Some(backup::take_over(backup.reader(), database, now.seconds())?);
+            copied = Some(backup::take_over(backup.reader(), database, now.seconds(), For::Restoring)?);
         }
         Ok(identity)
     })?;
@@ -109,9 +108,7 @@ fn of_backup(backup: &Backup, origin: &Origin, account: AccountKey) -> Result<Pr
             "use the phrase and the backup of the same account",
         ));
     }
-    let profile = backup.reader().slot(Slot::Profile)?;
-    let profile = profile.and_then(|bytes| Profile::decode(&bytes));
-    profile.ok_or_else(|| IdentityError::Damaged("profile").into())
+    backup::profile(backup)
 }
 
 /// The phrase, from where the user has it.

@@ -8,6 +8,12 @@ const COMMANDS: &[&[&str]] = &[
     &["init"],
     &["restore"],
     &["backup"],
+    &["device"],
+    &["device", "request"],
+    &["device", "link"],
+    &["device", "join"],
+    &["device", "list"],
+    &["device", "revoke"],
     &["run"],
     &["status"],
     &["whoami"],
@@ -59,7 +65,7 @@ fn listed(help: &str) -> Vec<String> {
 #[test]
 fn every_command_is_looked_at() {
     let home = Home::empty();
-    for group in [&[] as &[&str], &["profile"], &["settings"], &["contact"], &["lab"]] {
+    for group in [&[] as &[&str], &["profile"], &["settings"], &["contact"], &["device"], &["lab"]] {
         let help = home.run([group, &["--help"]].concat());
         let names = listed(&help.out);
         assert!(!names.is_empty(), "{help:?}");

@@ -73,11 +73,8 @@ impl Peer {
 
     /// Makes a backup while the peer runs, or not. Gives what the command says.
     pub async fn back_up(&self, file: &Path, passphrase: &Path) -> Value {
-        let words =
-            ["backup", file.to_str().unwrap(), "--json", "--passphrase-file", passphrase.to_str().unwrap()];
-        let made = program(&self.home, words).output().await.unwrap();
-        assert!(made.status.success(), "{made:?}");
-        serde_json::from_slice(&made.stdout).unwrap()
+        let [file, passphrase] = [file, passphrase].map(|path| path.to_str().unwrap());
+        self.command(&["backup", file, "--json", "--passphrase-file", passphrase]).await
     }
 
     /// Brings the account of a phrase back with what is in a backup, in another home beneath `stage`.
@@ -95,10 +92,30 @@ impl Peer {
         Self::made(stage.join(home), &words).await
     }
 
-    async fn made(home: PathBuf, words: &[&str]) -> (Self, Value) {
-        let made = program(&home, words.iter().copied()).output().await.unwrap();
+    /// Makes another device of this person's account, while this one runs, in another home beneath `stage`.
+    pub async fn link(&self, stage: &Path, home: &str) -> Self {
+        let (device, file) = (stage.join(home), stage.join(format!("{home}.archive")));
+        let file = file.to_str().unwrap();
+        let account = self.account().to_string();
+        let (device, asked) =
+            Self::made(device, &["device", "request", "--json", "--no-passphrase", &account]).await;
+        let code = asked["code"].as_str().unwrap();
+        self.command(&["device", "link", "--json", code, file]).await;
+        device.command(&["device", "join", "--json", file]).await;
+        device
+    }
+
+    /// What the program says in this home.
+    pub async fn command(&self, words: &[&str]) -> Value {
+        let made = program(&self.home, words.iter().copied()).output().await.unwrap();
         assert!(made.status.success(), "{made:?}");
-        (Self { home, running: None }, serde_json::from_slice(&made.stdout).unwrap())
+        serde_json::from_slice(&made.stdout).unwrap()
+    }
+
+    async fn made(home: PathBuf, words: &[&str]) -> (Self, Value) {
+        let peer = Self { home, running: None };
+        let made = peer.command(words).await;
+        (peer, made)
     }
 
     /// Starts the peer on the test's own network, with these words of `starling run`, and waits until it is ready.

@@ -5,6 +5,7 @@
 //! [`described`].
 
 mod contacts;
+mod devices;
 mod events;
 mod identity;
 mod invites;
@@ -85,6 +86,9 @@ fn described() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(contacts::change))
         .routes(routes!(contacts::safety))
         .routes(routes!(invites::make))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::link))
+        .routes(routes!(devices::revoke))
         .routes(routes!(messages::send))
         .routes(routes!(messages::change))
         .routes(routes!(messages::read))

@@ -28,8 +28,8 @@ pub(super) enum Errand {
     Holders(MailboxAddress),
     /// A connection with a holder, for what is to be asked on it.
     Connect(NodeKey, MailboxAddress, Operation),
-    /// A ping that keeps a connection with a holder open. What comes of it shows in the connection.
-    Keep,
+    /// A ping that keeps a holder's connection open, on which it tells us what comes.
+    Keep(NodeKey, ChannelBinding),
     /// What its owner asks of a holder, and on which connection.
     Own(NodeKey, MailboxAddress, Operation, ChannelBinding),
 }

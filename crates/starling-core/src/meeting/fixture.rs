@@ -29,6 +29,7 @@ use starling_proto::version::NetworkName;
 use super::*;
 use crate::candidate::Candidate;
 use crate::directory;
+use crate::io::Way;
 use crate::memory::MemoryStore;
 use crate::profile::Profile;
 use crate::publisher::Due;
@@ -38,7 +39,6 @@ use crate::verify::Verifier;
 use crate::wish::Tag;
 
 pub(super) const HOLDER: NodeKey = NodeKey::new([200; 32]);
-pub(super) const BINDING: [u8; 32] = [7; 32];
 pub(super) const START_MS: u64 = 1_767_225_600_000;
 
 pub(super) fn at(seconds: u64) -> Now {
@@ -94,9 +94,16 @@ pub(super) struct World {
     pub(super) down: bool,
     /// Holders that refuse whatever they are given.
     pub(super) refusing: usize,
+    /// How often the holder has begun anew, and with it the connection.
+    pub(super) anew: u8,
 }
 
 impl World {
+    /// The connection with the holder that stands.
+    pub(super) const fn binding(&self) -> [u8; 32] {
+        [7 + self.anew; 32]
+    }
+
     pub(super) fn keep(&mut self, record: Record, now: Now) -> bool {
         if self.down || Verifier::new(policy()).record(&record, now.seconds()).is_err() {
             return false;
@@ -127,7 +134,7 @@ impl World {
         let Request::Owner(owner) = request else { return Response::Pong };
         verify_owner_request(owner, &owner.body().holder, &owner.body().channel_binding).unwrap();
         let own = owner.body().holder != HOLDER;
-        assert_eq!(owner.body().channel_binding, if own { OWN_BINDING } else { BINDING });
+        assert_eq!(owner.body().channel_binding, if own { OWN_BINDING } else { self.binding() });
         let key = RecordKey::for_mailbox(&owner.body().address);
         let kept = self.records.entry((key, RecordKind::Deposit)).or_default();
         match &owner.body().operation {
@@ -340,8 +347,13 @@ impl Person {
                 (tag, Outcome::Found(vec![Peer::new(HOLDER, ["10.0.0.1:1".parse().unwrap()])]))
             }
             Wish::Call { tag, .. } if world.down => (tag, Outcome::Answered(Err(CallError::Unreachable))),
+            Wish::Call { tag, way: Way::Only(binding), .. }
+                if ![OWN_BINDING, world.binding()].contains(&binding) =>
+            {
+                (tag, Outcome::Answered(Err(CallError::Closed)))
+            }
             Wish::Call { tag, request, .. } => {
-                self.meeting.as_mut().unwrap().peer_up(HOLDER, BINDING);
+                self.meeting.as_mut().unwrap().peer_up(HOLDER, world.binding());
                 (tag, Outcome::Answered(Ok(world.answer(&request))))
             }
             Wish::Stamp { tag, subject } => {

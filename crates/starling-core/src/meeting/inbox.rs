@@ -143,10 +143,22 @@ impl Inbox {
         }
     }
 
-    /// One connection with a peer has turned out to be gone.
-    fn closed(&mut self, peer: &NodeKey, binding: &ChannelBinding) {
+    /// One connection with a peer has turned out to be gone, and with it what the peer was to tell us on it: of that
+    /// nobody hears while another connection with the peer stands.
+    pub(super) fn closed(&mut self, peer: &NodeKey, binding: &ChannelBinding, now: Tick) {
         if let Some(standing) = self.connections.get_mut(peer) {
             standing.retain(|known| known != binding);
+        }
+        self.not_told(peer, |on| on == binding, now);
+    }
+
+    /// A peer tells us no longer what comes, if it did on such a connection: another is looked for.
+    fn not_told(&mut self, peer: &NodeKey, on: impl Fn(&ChannelBinding) -> bool, now: Tick) {
+        for mailbox in self.mailboxes.values_mut() {
+            if mailbox.tellers.get(peer).is_some_and(&on) {
+                mailbox.tellers.remove(peer);
+                mailbox.due = mailbox.due.min(now.after(UNTOLD));
+            }
         }
     }
 
@@ -157,14 +169,10 @@ impl Inbox {
         self.connections.get(peer)?.last().copied()
     }
 
-    /// The last connection with a peer ended. If it was to tell us what comes, another is looked for.
+    /// The last connection with a peer ended.
     pub(super) fn peer_down(&mut self, peer: &NodeKey, now: Tick) {
         self.connections.remove(peer);
-        for mailbox in self.mailboxes.values_mut() {
-            if mailbox.tellers.remove(peer).is_some() {
-                mailbox.due = mailbox.due.min(now.after(UNTOLD));
-            }
-        }
+        self.not_told(peer, |_| true, now);
     }
 
     /// Something has come to a mailbox, as this peer says: believed only of a holder that was asked to tell us of it.
@@ -225,7 +233,7 @@ impl Inbox {
         let tellers: BTreeMap<NodeKey, ChannelBinding> =
             tellers.map(|(teller, binding)| (*teller, *binding)).collect();
         for (teller, binding) in tellers {
-            errands.send(Errand::Keep, |tag| Wish::Call {
+            errands.send(Errand::Keep(teller, binding), |tag| Wish::Call {
                 tag,
                 to: Peer::new(teller, []),
                 way: Way::Only(binding),
@@ -502,7 +510,7 @@ impl Inbox {
         what: &(NodeKey, MailboxAddress, Operation),
         binding: &ChannelBinding,
     ) {
-        self.closed(&what.0, binding);
+        self.closed(&what.0, binding, now.tick);
         match self.binding(&what.0) {
             Some(_) => self.ask(now, errands, what.clone()),
             None => self.failed(now, errands, what),

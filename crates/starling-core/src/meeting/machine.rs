@@ -218,7 +218,7 @@ impl<A: OlmAccount> Meeting<A> {
                 self.refresh.ended(&account);
                 self.refreshed(context, account, &fetched(outcome).0)?;
             }
-            Errand::Holders(_) | Errand::Connect(..) | Errand::Own(..) | Errand::Keep => {
+            Errand::Holders(_) | Errand::Connect(..) | Errand::Own(..) | Errand::Keep(..) => {
                 self.holder_done(context, errand, outcome);
             }
         }
@@ -240,6 +240,9 @@ impl<A: OlmAccount> Meeting<A> {
             }
             (Errand::Own(holder, mailbox, operation, binding), Outcome::Answered(Err(CallError::Closed))) => {
                 self.inbox.connection_gone(context.now, errands, &(holder, mailbox, operation), &binding);
+            }
+            (Errand::Keep(teller, binding), Outcome::Answered(Err(CallError::Closed))) => {
+                self.inbox.closed(&teller, &binding, context.now.tick);
             }
             (Errand::Connect(holder, mailbox, operation) | Errand::Own(holder, mailbox, operation, _), _) => {
                 self.inbox.failed(context.now, errands, &(holder, mailbox, operation));

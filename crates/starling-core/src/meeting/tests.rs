@@ -108,6 +108,25 @@ fn clk_02_a_request_that_few_keep_is_repeated_soon() {
     assert!((4..10).contains(&after), "{after}: once most have it, each rest is twice as long as the last");
 }
 
+/// A holder that began anew knows nothing of whom it was to tell. Where another connection with it stands before the end
+/// of the first is noticed, nobody says so.
+#[test]
+fn a_holder_that_began_anew_is_asked_again_to_tell_us() {
+    let (mut ada, mut bob, mut world) = two();
+    bob.tick(at(1), &mut world);
+    world.anew += 1;
+    bob.act(at(2), &mut world, |meeting, _| meeting.peer_up(HOLDER, [8; 32]));
+    add(&mut ada, &bob, at(3), &mut world);
+    for seconds in 4..180 {
+        bob.act(at(seconds), &mut world, |meeting, context| meeting.tick(context).unwrap());
+    }
+    assert_eq!(bob.state_of(&ada.account()), Some(ContactState::Incoming));
+    assert!(bob.act(at(180), &mut world, |meeting, context| {
+        let mailbox = meeting.secrets.request_inbox();
+        meeting.notified_by(&mailbox, &HOLDER, context.now)
+    }));
+}
+
 #[test]
 fn asking_twice_is_asking_once_and_a_restart_repeats_the_same_request() {
     let (mut ada, mut bob, mut world) = two();

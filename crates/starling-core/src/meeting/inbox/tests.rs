@@ -119,6 +119,20 @@ fn how_soon_it_is_read_again_depends_on_who_tells_us() {
 }
 
 #[test]
+fn whoever_told_us_on_a_connection_that_is_gone_tells_us_no_longer() {
+    let (mut inbox, address) = (inbox(&[1]), owner(1).public());
+    inbox.tick(at(Tick::ZERO), &mut Errands::default());
+    told(&mut inbox, &address);
+    end(&mut inbox, &address, &of(5), Tick::ZERO);
+    inbox.peer_up(TELLER, [8; 32]);
+    inbox.closed(&TELLER, &[8; 32], secs(10));
+    assert!(inbox.mailboxes[&address].next() > Some(secs(1700)), "it tells us on another");
+    inbox.closed(&TELLER, &[7; 32], secs(10));
+    assert_eq!(inbox.mailboxes[&address].next(), Some(secs(70)));
+    assert!(!inbox.notified_by(&address, &TELLER, secs(11)));
+}
+
+#[test]
 fn whoever_enters_the_network_reads_at_once() {
     let (mut inbox, address) = (inbox(&[1]), owner(1).public());
     inbox.tick(at(Tick::ZERO), &mut Errands::default());

@@ -88,25 +88,30 @@ signing_secret! {
 }
 
 /// A peer's secret, for the transport alone: it signs nothing of ours.
-pub struct NodeSecret(Secret<32>);
+pub struct NodeSecret {
+    seed: Secret<32>,
+    /// Kept, since whoever sends a request asks for it, and to make it costs as much as a signature.
+    public: NodeKey,
+}
 
 impl NodeSecret {
     /// The key of an Ed25519 seed.
     #[must_use]
-    pub const fn from_seed(seed: Secret<32>) -> Self {
-        Self(seed)
+    pub fn from_seed(seed: Secret<32>) -> Self {
+        let public = NodeKey::new(SigningKey::from_bytes(seed.expose()).verifying_key().to_bytes());
+        Self { seed, public }
     }
 
     /// The seed, for the transport and the encrypted database.
     #[must_use]
     pub const fn seed(&self) -> &Secret<32> {
-        &self.0
+        &self.seed
     }
 
     /// The public key.
     #[must_use]
-    pub fn public(&self) -> NodeKey {
-        NodeKey::new(SigningKey::from_bytes(self.0.expose()).verifying_key().to_bytes())
+    pub const fn public(&self) -> NodeKey {
+        self.public
     }
 }
 

@@ -135,6 +135,43 @@ fn mail_reaches_who_was_away_when_its_sender_has_gone() {
     }
 }
 
+/// Each comes when the other has gone: what they say, and the receipts for it, go through the mailboxes alone.
+#[test]
+fn two_devices_that_are_never_there_together_talk_by_mail() {
+    let mut network = network(11, 8);
+    network.kill(BOB);
+    let (mut here, mut away) = (ADA, BOB);
+    for turn in 0..6 {
+        network.run_for(Span::from_secs(30));
+        let said = say(&mut network, here, away, &format!("turn {turn}"));
+        stored(&mut network, &said);
+        network.run_for(Span::from_secs(300));
+        network.kill(here);
+        network.run_for(Span::from_hours(3));
+        network.restart(away, None);
+        (here, away) = (away, here);
+        let came = move |node, event: &Event| {
+            node == here && matches!(event, Event::Message(message) if message.id == said.id)
+        };
+        wait(&mut network, Span::from_secs(300), "the other's text", came);
+    }
+    let turns: Vec<String> = (0..6).map(|turn| format!("turn {turn}")).collect();
+    assert_eq!(texts(&mut network, here, away), turns);
+    network.run_for(Span::from_secs(300));
+    network.kill(here);
+    network.restart(away, None);
+    network.run_for(Span::from_secs(300));
+    let all = history(&mut network, away, here);
+    assert_eq!(
+        all.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(),
+        turns,
+        "each once, in order"
+    );
+    assert!(
+        all.iter().filter(|message| message.mine).all(|message| message.state >= MessageState::Delivered)
+    );
+}
+
 /// Two first starts: both try to publish before they know anybody, and the second leaves soon after it has come in.
 #[test]
 fn who_leaves_soon_after_a_first_start_has_left_what_others_need_to_write() {

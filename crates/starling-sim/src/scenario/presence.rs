@@ -29,6 +29,11 @@ impl Turns {
         Self { churn, next: nodes.map(|node| (node, now.after(churn.on.draw(dice)))).collect() }
     }
 
+    /// This one stays as it is from now on.
+    pub(crate) fn forget(&mut self, node: NodeIndex) {
+        self.next.remove(&node);
+    }
+
     /// Whoever's time has come comes or goes.
     pub(crate) fn step(&mut self, network: &mut Network, dice: &mut ChaCha8Rng) {
         let now = network.now().tick;

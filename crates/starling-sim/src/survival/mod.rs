@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use starling_proto::time::Span;
 
 use self::stage::Stage;
+use crate::attack::wilson;
 use crate::faults::churn::Churn;
 use crate::scale::{Interrupted, Progress};
 
@@ -66,6 +67,37 @@ impl Coming {
     }
 }
 
+/// What befalls all nodes together, beside their coming and going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mishap {
+    /// Nothing.
+    #[default]
+    None,
+    /// In the middle of the absence all fail at one moment, and those who were there start again an hour later.
+    Restart,
+    /// When the writers write the network falls into halves, they in one and their recipients in the other; in the
+    /// middle of the absence it is whole again.
+    Halves,
+    /// In the middle of the absence sixty of a hundred nodes are gone for good.
+    Vanish,
+}
+
+impl Mishap {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::None, Self::Restart, Self::Halves, Self::Vanish];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Restart => "restart",
+            Self::Halves => "halves",
+            Self::Vanish => "vanish",
+        }
+    }
+}
+
 /// What a run is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
@@ -79,6 +111,8 @@ pub struct Plan {
     pub coming: Coming,
     /// Of a hundred nodes, how many drop what they say they keep.
     pub droppers_percent: usize,
+    /// What befalls all together.
+    pub mishap: Mishap,
     /// How long the recipients are away.
     pub away: Span,
     /// What every die is thrown with.
@@ -98,6 +132,10 @@ pub struct Sample {
     pub copies: f64,
     /// Running nodes.
     pub running: usize,
+    /// Bytes of letters on the disk of a node, on average over all nodes.
+    pub letter_bytes: f64,
+    /// Bytes of all records that it held for others, likewise.
+    pub held_bytes: f64,
 }
 
 /// What a run found. All of it follows from the plan.
@@ -115,6 +153,10 @@ pub struct Outcome {
     pub letters: usize,
     /// Of the stored texts, how many their recipient was shown.
     pub delivered: usize,
+    /// Recipients for whom a text was stored: the trials, since what one letter carries is read together or not at all.
+    pub mailboxes: usize,
+    /// Of these, how many were shown all that was stored for them.
+    pub whole: usize,
     /// Texts that a recipient was shown again.
     pub twice: usize,
     /// Recipients who were shown texts in another order than they were written in.
@@ -131,10 +173,39 @@ pub struct Outcome {
     pub requests_per_node_hour: f64,
     /// Bytes of letters on the disk of a node, on average over the samples.
     pub letter_bytes_per_node: f64,
+    /// Bytes of all records that a node held for others, likewise.
+    pub held_bytes_per_node: f64,
     /// Virtual time.
     pub virtual_time: Span,
     /// The hash over everything that happened.
     pub trace: [u8; 32],
+}
+
+impl Plan {
+    /// The share of stored texts that is to be read, in percent, where one is promised: less where some drop what they
+    /// take, and none where stays are shorter than an hour or more than half drop.
+    #[must_use]
+    pub const fn target_percent(&self) -> Option<f64> {
+        match (self.coming, self.droppers_percent) {
+            (Coming::Quarters | Coming::Minutes, _) | (_, 51..) => None,
+            (_, 0) => Some(99.99),
+            _ => Some(99.9),
+        }
+    }
+}
+
+impl Outcome {
+    /// Share of stored texts that were read.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        if self.stored == 0 { 0.0 } else { self.delivered as f64 / self.stored as f64 }
+    }
+
+    /// The 95 % interval of the share of mailboxes that were read whole.
+    #[must_use]
+    pub fn interval(&self) -> (f64, f64) {
+        wilson(self.whole, self.mailboxes)
+    }
 }
 
 /// Runs a plan. `watch` is told how far it is, some times in a real second, and can end it.

@@ -19,8 +19,9 @@ use starling_proto::record::RecordKind;
 use starling_proto::time::{Span, Tick};
 use starling_proto::version::NetworkName;
 
-use super::{Outcome, Plan, SAMPLES, Sample};
+use super::{Mishap, Outcome, Plan, SAMPLES, Sample};
 use crate::faults::below;
+use crate::faults::partition::Partition;
 use crate::network::{Network, NodeIndex, World, address_of};
 use crate::node::NodeSetup;
 use crate::scale::{Interrupted, Progress};
@@ -33,12 +34,17 @@ const SLICE: Span = Span::from_secs(5);
 const JOINING: Span = Span::from_ms(200);
 /// Then everybody has this long to publish what they are.
 const SETTLING: Span = Span::from_secs(120);
-/// How long making contacts may take.
-const MEETING: Span = Span::from_secs(1_200);
+/// How long making contacts may take: a request whose recipient is told by droppers alone waits for the next full
+/// reading of the inbox, which is within half an hour.
+const MEETING: Span = Span::from_secs(2_400);
 /// How long nodes come and go before anything is written.
 const WARMING: Span = Span::from_hours(2);
 /// How long a writer stays to hear that all is stored.
 const WRITING: Span = Span::from_secs(1_800);
+/// When all fail at one moment, nobody is there for so long, if there is so much time between two samples.
+const DARK: Span = Span::from_hours(1);
+/// Of a hundred nodes, how many vanish at one moment.
+const VANISH_PERCENT: usize = 60;
 /// How long a recipient reads.
 const READING: Span = Span::from_hours(6);
 
@@ -53,6 +59,7 @@ struct Pair {
 /// A text on its way.
 #[derive(Debug)]
 struct Text {
+    reader: NodeIndex,
     number: usize,
     holders: Option<u32>,
 }
@@ -64,12 +71,13 @@ pub(super) struct Stage<'a> {
     dice: ChaCha8Rng,
     pairs: Vec<Pair>,
     turns: Option<Turns>,
+    /// Nodes that are gone for good, with their disks.
+    gone: BTreeSet<NodeIndex>,
     texts: BTreeMap<MessageId, Text>,
     letters: BTreeSet<RecordId>,
     /// What each recipient was shown, in order.
     shown: BTreeMap<NodeIndex, Vec<(MessageId, Tick)>>,
     samples: Vec<Sample>,
-    letter_bytes: f64,
     /// Milliseconds that nodes ran while all were away, together.
     running_ms: u64,
     traffic: Traffic,
@@ -87,11 +95,11 @@ impl<'a> Stage<'a> {
             dice,
             pairs: Vec::new(),
             turns: None,
+            gone: BTreeSet::new(),
             texts: BTreeMap::new(),
             letters: BTreeSet::new(),
             shown: BTreeMap::new(),
             samples: Vec::new(),
-            letter_bytes: 0.0,
             running_ms: 0,
             traffic: Traffic::default(),
             returned: Tick::ZERO,
@@ -149,6 +157,9 @@ impl<'a> Stage<'a> {
         for pair in self.pairs.clone() {
             self.network.kill(pair.reader);
         }
+        if self.plan.mishap == Mishap::Halves {
+            self.network.part(Some(self.halves()));
+        }
         self.pass(Span::from_secs(60), "leaving")?;
         let before = self.deposits();
         for pair in self.pairs.clone() {
@@ -173,12 +184,49 @@ impl<'a> Stage<'a> {
         self.sample(Span::ZERO);
         let step = Span::from_ms(self.plan.away.as_ms() / u64::from(SAMPLES));
         self.running_ms = 0;
-        for _ in 0..SAMPLES {
-            self.pass(step, "being away")?;
-            self.sample(self.network.now().tick.since(began));
+        for number in 1..=SAMPLES {
+            let end = began.after(step.times(u64::from(number)));
+            self.pass(end.since(self.network.now().tick), "being away")?;
+            self.sample(end.since(began));
+            if number == SAMPLES / 2 {
+                self.befall(DARK.min(step))?;
+            }
         }
         self.traffic = self.network.traffic() - before;
         Ok(())
+    }
+
+    /// In the middle of the absence; if nobody is there for a time, for `dark`.
+    fn befall(&mut self, dark: Span) -> Result<(), Interrupted> {
+        match self.plan.mishap {
+            Mishap::None => {}
+            Mishap::Halves => self.network.part(None),
+            Mishap::Vanish => {
+                let mut left: Vec<NodeIndex> = (0..self.plan.nodes).map(NodeIndex).collect();
+                for _ in 0..self.plan.nodes * VANISH_PERCENT / 100 {
+                    let node = left.swap_remove(below(&mut self.dice, left.len()));
+                    self.network.kill(node);
+                    self.gone.insert(node);
+                    self.turns.iter_mut().for_each(|turns| turns.forget(node));
+                }
+            }
+            Mishap::Restart => {
+                let nodes = (0..self.plan.nodes).map(NodeIndex);
+                let up: Vec<NodeIndex> = nodes.filter(|node| self.network.node(*node).is_up()).collect();
+                up.iter().for_each(|node| self.network.kill(*node));
+                let turns = self.turns.take();
+                self.pass(dark, "being away")?;
+                up.iter().for_each(|node| self.network.restart(*node, None));
+                self.turns = turns;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every second node; of a pair, one is here and the other there.
+    fn halves(&self) -> Partition {
+        let nodes = (0..self.plan.nodes).step_by(2).map(NodeIndex);
+        Partition::Sides(nodes.chain(self.pairs.iter().map(|pair| pair.writer)).collect())
     }
 
     /// The recipients come back elsewhere and read.
@@ -208,6 +256,11 @@ impl<'a> Stage<'a> {
         let all: Vec<MessageId> = self.shown.values().flatten().map(|(id, _)| *id).collect();
         let distinct: BTreeSet<MessageId> = all.iter().copied().collect();
         let is_stored = |id: &MessageId| self.texts.get(id).is_some_and(|text| text.holders.is_some());
+        let readers = |of: &dyn Fn(&MessageId) -> bool| -> BTreeSet<NodeIndex> {
+            self.texts.iter().filter(|(id, _)| of(id)).map(|(_, text)| text.reader).collect()
+        };
+        let expecting = readers(&is_stored);
+        let disappointed = readers(&|id| is_stored(id) && !distinct.contains(id));
         Outcome {
             plan: self.plan,
             written: self.texts.len(),
@@ -215,13 +268,16 @@ impl<'a> Stage<'a> {
             holders: mean(stored.iter().map(|holders| f64::from(*holders))),
             letters: self.letters.len(),
             delivered: distinct.iter().filter(|id| is_stored(id)).count(),
+            mailboxes: expecting.len(),
+            whole: expecting.difference(&disappointed).count(),
             twice: all.len() - distinct.len(),
             disordered: self.shown.values().filter(|shown| !self.is_ordered(shown)).count(),
             median_wait: at(50),
             p95_wait: at(95),
             bytes_per_node_hour: per_hour(self.traffic.bytes_sent),
             requests_per_node_hour: per_hour(self.traffic.requests),
-            letter_bytes_per_node: self.letter_bytes / self.samples.len().max(1) as f64,
+            letter_bytes_per_node: mean(self.samples.iter().map(|sample| sample.letter_bytes)),
+            held_bytes_per_node: mean(self.samples.iter().map(|sample| sample.held_bytes)),
             samples: self.samples,
             virtual_time: self.network.now().tick.since(Tick::ZERO),
             trace: self.network.trace(),
@@ -237,7 +293,7 @@ impl<'a> Stage<'a> {
         let text = MessageText::new(format!("text {number}")).expect("a short text").into();
         match self.network.run_command(pair.writer, Command::Send { who, text, request: None }) {
             Ok(CommandOutput::Sent(message)) => {
-                self.texts.insert(message.id, Text { number, holders: None });
+                self.texts.insert(message.id, Text { reader: pair.reader, number, holders: None });
             }
             other => panic!("seed {}: a contact could not be written to: {other:?}", self.plan.seed),
         }
@@ -288,8 +344,11 @@ impl<'a> Stage<'a> {
 
     fn sample(&mut self, at: Span) {
         let (mut kept, mut copies, mut bytes) = (BTreeSet::new(), BTreeMap::<RecordId, usize>::new(), 0_u64);
-        for node in self.network.nodes().take(self.plan.nodes) {
+        let mut all = 0_u64;
+        let nodes = self.network.indices().take(self.plan.nodes).filter(|node| !self.gone.contains(node));
+        for node in nodes.map(|node| self.network.node(node)) {
             for held in node.disk().held_records().expect("memory does not fail") {
+                all += u64::from(held.size);
                 if !self.letters.contains(&held.id) {
                     continue;
                 }
@@ -299,6 +358,7 @@ impl<'a> Stage<'a> {
             }
         }
         let letters = self.letters.len().max(1) as f64;
+        let disks = (self.plan.nodes - self.gone.len()) as f64;
         let within_reach = copies.values().filter(|copies| **copies > 0).count();
         self.samples.push(Sample {
             at,
@@ -306,8 +366,9 @@ impl<'a> Stage<'a> {
             within_reach: within_reach as f64 / letters,
             copies: copies.values().sum::<usize>() as f64 / letters,
             running: self.network.nodes().take(self.plan.nodes).filter(|node| node.is_up()).count(),
+            letter_bytes: bytes as f64 / disks,
+            held_bytes: all as f64 / disks,
         });
-        self.letter_bytes += bytes as f64 / self.plan.nodes as f64;
     }
 
     /// Lets virtual time pass: nodes come and go, and what people are told is noted.

@@ -168,6 +168,50 @@ fn attacks_that_cannot_be_run_are_refused_before_anything_is() {
     }
 }
 
+/// What scripts rely on.
+const MAIL_FIELDS: [&str; 16] = [
+    "churn",
+    "nodes",
+    "droppers_percent",
+    "mishap",
+    "days",
+    "seed",
+    "stored",
+    "delivered_percent",
+    "mailboxes",
+    "whole_low_percent",
+    "whole_high_percent",
+    "bytes_per_node_hour",
+    "requests_per_node_hour",
+    "letter_bytes_per_node",
+    "held_bytes_per_node",
+    "trace",
+];
+
+#[test]
+fn mail_is_measured_beside_what_it_costs() {
+    let home = Home::empty();
+    let report = home.beside("mail.html", "an older report");
+    let small = ["lab", "mail", "--nodes", "5", "--pairs", "2", "--texts", "1", "--days", "0.05", "--json"];
+    let runs = ["--churn", "steady,hours", "--droppers", "0,100", "--mishap", "restart"];
+    let all = [small.as_slice(), runs.as_slice(), &["--html", report.to_str().unwrap()]].concat();
+    let done = home.run(all);
+    assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{done:?}");
+    let document = done.json();
+    let found = document["runs"].as_array().unwrap();
+    assert_eq!(found.len(), 4, "each model with each share");
+    for run in found {
+        assert!(MAIL_FIELDS.iter().all(|field| !run[field].is_null()), "{run}");
+        assert_eq!((&run["mailboxes"], &run["mishap"]), (&2.into(), &"restart".into()), "{run}");
+        assert!(run["samples"][28]["held_bytes_per_node"].as_f64().unwrap() > 0.0, "{run}");
+    }
+    assert_eq!((&found[0]["delivered_percent"], &found[0]["met"]), (&100.0.into(), &true.into()));
+    assert_eq!((&found[0]["target_percent"], &found[1]["target_percent"]), (&99.99.into(), &Value::Null));
+    assert_eq!(found[1]["delivered_percent"], 0.0, "they all drop it");
+    let page = std::fs::read_to_string(report).unwrap();
+    assert!(page.contains("steady, 100 % drop") && page.matches("<svg ").count() == 4, "{page}");
+}
+
 #[test]
 fn a_scenario_runs_and_tells_what_it_found() {
     let home = Home::empty();

@@ -106,7 +106,7 @@ fn draw_plain(
         let mut chart = builder.build_cartesian_2d(0.0..right, 0.0..top)?;
         let mut mesh = chart.configure_mesh();
         mesh.x_desc(x_unit).y_desc(y_unit).label_style((FONT, 12)).light_line_style(TRANSPARENT).draw()?;
-        for (line, colour) in lines.iter().zip(COLOURS) {
+        for (line, colour) in lines.iter().zip(COLOURS.into_iter().cycle()) {
             let marks = line.points.iter().map(|&point| Circle::new(point, 4, colour.filled()));
             let mark = move |(x, y): (i32, i32)| Circle::new((x.saturating_add(9), y), 4, colour.filled());
             chart.draw_series(marks)?.label(line.name).legend(mark);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use starling_api::types::Code;
 use starling_proto::time::Span;
 use starling_sim::scale::Interrupted;
-use starling_sim::survival::{Coming, NODES, Outcome, PAIRS, Plan, Sample, TEXTS, run as simulate};
+use starling_sim::survival::{Coming, Mishap, NODES, Outcome, PAIRS, Plan, Sample, TEXTS, run as simulate};
 
 use super::law::rounded;
 use super::mail_page::page;
@@ -24,14 +24,13 @@ use crate::progress::Bar;
 const LEAST_NODES: usize = 3;
 /// Days that mail is kept.
 const DAYS: f64 = 14.0;
-/// What is wanted of every hundred stored texts, where half of the nodes or more are there half of the time.
-const TARGET: f64 = 99.99;
 
 const EXAMPLES: &str = "\
 Examples:
   starling lab mail --days 1
   starling lab mail --churn kad,hours --html mail.html
-  starling lab mail --nodes 200 --droppers 20 --churn hours --json";
+  starling lab mail --churn hours --droppers 10,20,30,50 --json
+  starling lab mail --churn steady,kad --mishap halves --days 2";
 
 /// Let people write to others who are away, and leave for good; measure what is kept and what is read in the end.
 ///
@@ -56,9 +55,19 @@ pub(super) struct Args {
     #[arg(long, value_name = "MODEL", value_delimiter = ',', default_value = "kad,hours")]
     churn: Vec<Model>,
 
-    /// Of a hundred nodes, how many say that they keep what they drop.
-    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
-    droppers: u8,
+    /// Of a hundred nodes, how many say that they keep what they drop: each model is run with each share.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        value_delimiter = ',',
+        default_value = "0",
+        value_parser = clap::value_parser!(u8).range(0..=100)
+    )]
+    droppers: Vec<u8>,
+
+    /// What befalls all nodes together.
+    #[arg(long, value_name = "MISHAP", default_value = "none")]
+    mishap: Trouble,
 
     /// How long the recipients are away, in days.
     #[arg(long, value_name = "DAYS", default_value_t = 13.9)]
@@ -99,6 +108,29 @@ impl From<Model> for Coming {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Trouble {
+    /// Nothing.
+    None,
+    /// In the middle all fail at one moment; those who were there start again an hour later.
+    Restart,
+    /// The writers are in one half of the network, the recipients in the other; in the middle it is whole again.
+    Halves,
+    /// In the middle sixty of a hundred nodes are gone for good.
+    Vanish,
+}
+
+impl From<Trouble> for Mishap {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::None => Self::None,
+            Trouble::Restart => Self::Restart,
+            Trouble::Halves => Self::Halves,
+            Trouble::Vanish => Self::Vanish,
+        }
+    }
+}
+
 pub(super) fn run(args: Args, context: &mut Context<'_>) -> Result<ExitCode, Failure> {
     let plans = plans(&args)?;
     let command = command(&args);
@@ -125,16 +157,19 @@ fn plans(args: &Args) -> Result<Vec<Plan>, Failure> {
         reason = "more than none and at most 14 days"
     )]
     let away = Span::from_ms((args.days * 86_400_000.0) as u64);
-    let plan = |model: &Model| Plan {
+    let plan = |model: Model, droppers: u8| Plan {
         nodes: args.nodes,
         pairs: args.pairs,
         texts: args.texts,
-        coming: Coming::from(*model),
-        droppers_percent: usize::from(args.droppers),
+        coming: Coming::from(model),
+        droppers_percent: usize::from(droppers),
+        mishap: Mishap::from(args.mishap),
         away,
         seed: args.seed,
     };
-    Ok(args.churn.iter().map(plan).collect())
+    let of_model =
+        |model: &Model| args.droppers.iter().map(|droppers| plan(*model, *droppers)).collect::<Vec<_>>();
+    Ok(args.churn.iter().flat_map(of_model).collect())
 }
 
 fn within(what: &str, found: usize, least: usize, most: usize) -> Result<(), Failure> {
@@ -147,13 +182,15 @@ fn within(what: &str, found: usize, least: usize, most: usize) -> Result<(), Fai
 
 fn command(args: &Args) -> String {
     let models: Vec<&str> = args.churn.iter().map(|model| Coming::from(*model).name()).collect();
+    let droppers: Vec<String> = args.droppers.iter().map(u8::to_string).collect();
     format!(
-        "starling lab mail --nodes {} --pairs {} --texts {} --churn {} --droppers {} --days {} --seed {}",
+        "starling lab mail --nodes {} --pairs {} --texts {} --churn {} --droppers {} --mishap {} --days {} --seed {}",
         args.nodes,
         args.pairs,
         args.texts,
         models.join(","),
-        args.droppers,
+        droppers.join(","),
+        Mishap::from(args.mishap).name(),
         args.days,
         args.seed
     )
@@ -161,13 +198,21 @@ fn command(args: &Args) -> String {
 
 fn simulate_all(plans: &[Plan], stop: &AtomicBool) -> Result<Vec<Outcome>, Interrupted> {
     let one = |plan: &Plan| {
-        let bar = Bar::new(plan.coming.name().to_owned());
+        let bar = Bar::new(label(plan));
         simulate(*plan, &mut |progress| {
             bar.show(progress.doing, progress.passed.as_ms(), progress.all.as_ms());
             if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
     };
     plans.iter().map(one).collect()
+}
+
+/// What tells the runs of one command apart.
+fn label(plan: &Plan) -> String {
+    match plan.droppers_percent {
+        0 => plan.coming.name().to_owned(),
+        percent => format!("{}, {percent} % drop", plan.coming.name()),
+    }
 }
 
 /// Everything that was found.
@@ -181,10 +226,13 @@ pub(super) struct Summary {
 /// One run, as it is shown.
 #[derive(Serialize)]
 pub(super) struct Run {
-    pub(super) churn: &'static str,
+    #[serde(skip)]
+    pub(super) label: String,
+    churn: &'static str,
     nodes: usize,
     pairs: usize,
     droppers_percent: usize,
+    mishap: &'static str,
     days: f64,
     seed: u64,
     written: usize,
@@ -193,7 +241,12 @@ pub(super) struct Run {
     letters: usize,
     delivered: usize,
     delivered_percent: f64,
-    target_percent: f64,
+    mailboxes: usize,
+    whole: usize,
+    whole_low_percent: f64,
+    whole_high_percent: f64,
+    target_percent: Option<f64>,
+    met: Option<bool>,
     twice: usize,
     disordered: usize,
     wait_median_s: Option<f64>,
@@ -201,6 +254,7 @@ pub(super) struct Run {
     bytes_per_node_hour: f64,
     requests_per_node_hour: f64,
     letter_bytes_per_node: f64,
+    held_bytes_per_node: f64,
     pub(super) samples: Vec<Moment>,
     virtual_s: f64,
     pub(super) trace: String,
@@ -214,6 +268,8 @@ pub(super) struct Moment {
     pub(super) within_reach_percent: f64,
     pub(super) copies_mean: f64,
     running: usize,
+    pub(super) letter_bytes_per_node: f64,
+    held_bytes_per_node: f64,
 }
 
 impl From<&Sample> for Moment {
@@ -224,6 +280,8 @@ impl From<&Sample> for Moment {
             within_reach_percent: rounded(sample.within_reach * 100.0),
             copies_mean: rounded(sample.copies),
             running: sample.running,
+            letter_bytes_per_node: rounded(sample.letter_bytes),
+            held_bytes_per_node: rounded(sample.held_bytes),
         }
     }
 }
@@ -231,12 +289,15 @@ impl From<&Sample> for Moment {
 impl From<&Outcome> for Run {
     fn from(found: &Outcome) -> Self {
         let seconds = |span: Span| span.as_ms() as f64 / 1000.0;
-        let share = if found.stored == 0 { 0.0 } else { found.delivered as f64 / found.stored as f64 };
+        let (share, (low, high)) = (found.share(), found.interval());
+        let target = found.plan.target_percent();
         Self {
+            label: label(&found.plan),
             churn: found.plan.coming.name(),
             nodes: found.plan.nodes,
             pairs: found.plan.pairs,
             droppers_percent: found.plan.droppers_percent,
+            mishap: found.plan.mishap.name(),
             days: rounded(seconds(found.plan.away) / 86_400.0),
             seed: found.plan.seed,
             written: found.written,
@@ -245,7 +306,12 @@ impl From<&Outcome> for Run {
             letters: found.letters,
             delivered: found.delivered,
             delivered_percent: rounded(share * 100.0),
-            target_percent: TARGET,
+            mailboxes: found.mailboxes,
+            whole: found.whole,
+            whole_low_percent: rounded(low * 100.0),
+            whole_high_percent: rounded(high * 100.0),
+            target_percent: target,
+            met: target.map(|target| share * 100.0 >= target),
             twice: found.twice,
             disordered: found.disordered,
             wait_median_s: found.median_wait.map(seconds),
@@ -253,6 +319,7 @@ impl From<&Outcome> for Run {
             bytes_per_node_hour: rounded(found.bytes_per_node_hour),
             requests_per_node_hour: rounded(found.requests_per_node_hour),
             letter_bytes_per_node: rounded(found.letter_bytes_per_node),
+            held_bytes_per_node: rounded(found.held_bytes_per_node),
             samples: found.samples.iter().map(Moment::from).collect(),
             virtual_s: seconds(found.virtual_time),
             trace: found.trace.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -267,16 +334,22 @@ impl Summary {
             "churn",
             "nodes",
             "droppers",
+            "mishap",
             "days",
             "stored",
             "read",
             "share",
+            "target",
+            "mailboxes",
+            "95 %",
             "twice",
             "copies",
             "holders",
             "until read",
             "KiB/node/h",
+            "requests/node/h",
             "mail KiB/node",
+            "all KiB/node",
         ];
         let head = head.map(str::to_owned).to_vec();
         std::iter::once(head).chain(self.runs.iter().map(Run::row)).collect()
@@ -290,16 +363,22 @@ impl Run {
             self.churn.to_owned(),
             self.nodes.to_string(),
             format!("{} %", self.droppers_percent),
+            self.mishap.to_owned(),
             format!("{:.1}", self.days),
             format!("{} of {}", self.stored, self.written),
             self.delivered.to_string(),
             format!("{:.2} %", self.delivered_percent),
+            self.target_percent.map_or_else(|| "none".into(), |target| format!("{target} %")),
+            format!("{} of {}", self.whole, self.mailboxes),
+            format!("{:.2} - {:.2}", self.whole_low_percent, self.whole_high_percent),
             self.twice.to_string(),
             format!("{copies:.1} or more"),
             format!("{:.1}", self.holders_mean),
             self.wait_median_s.map_or_else(|| "never".into(), |wait| format!("{wait:.0} s")),
             format!("{:.0}", self.bytes_per_node_hour / 1024.0),
+            format!("{:.0}", self.requests_per_node_hour),
             format!("{:.1}", self.letter_bytes_per_node / 1024.0),
+            format!("{:.1}", self.held_bytes_per_node / 1024.0),
         ]
     }
 }
@@ -313,7 +392,7 @@ impl Report for Summary {
         page.table(0, rows);
         page.blank();
         for run in &self.runs {
-            page.line([dim(format!("trace of {}, seed {}: {}", run.churn, run.seed, run.trace))]);
+            page.line([dim(format!("trace of {}, seed {}: {}", run.label, run.seed, run.trace))]);
         }
     }
 }
@@ -342,7 +421,8 @@ mod tests {
             assert!(plans(&read(words)).is_err(), "{words}");
         }
         assert!(Line::try_parse_from(["mail", "--churn", "cad"]).is_err());
-        assert!(Line::try_parse_from(["mail", "--droppers", "101"]).is_err());
+        assert!(Line::try_parse_from(["mail", "--droppers", "10,101"]).is_err());
+        assert!(Line::try_parse_from(["mail", "--mishap", "flood"]).is_err());
     }
 
     #[test]
@@ -350,7 +430,17 @@ mod tests {
         let plans = plans(&read("--churn steady,kad --days 2")).unwrap();
         assert_eq!(plans.iter().map(|plan| plan.coming).collect::<Vec<_>>(), [Coming::Steady, Coming::Kad]);
         assert_eq!(plans[0].away, Span::from_days(2));
-        let shown = command(&read("--churn steady,kad --days 2"));
-        assert!(shown.contains("--churn steady,kad") && shown.contains("--days 2"));
+        let shown = command(&read("--churn steady,kad --days 2 --droppers 10,30 --mishap halves"));
+        assert!(shown.contains("--churn steady,kad --droppers 10,30 --mishap halves --days 2"), "{shown}");
+    }
+
+    #[test]
+    fn each_model_is_run_with_each_share_of_droppers() {
+        let plans = plans(&read("--churn hours,kad --droppers 0,30 --mishap restart")).unwrap();
+        let labels: Vec<String> = plans.iter().map(label).collect();
+        assert_eq!(labels, ["hours", "hours, 30 % drop", "kad", "kad, 30 % drop"]);
+        assert!(plans.iter().all(|plan| plan.mishap == Mishap::Restart));
+        let targets: Vec<Option<f64>> = plans.iter().map(Plan::target_percent).collect();
+        assert_eq!(targets, [Some(99.99), Some(99.9), Some(99.99), Some(99.9)]);
     }
 }

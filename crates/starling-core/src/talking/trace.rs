@@ -62,11 +62,13 @@ pub enum Step {
     MailboxFull,
     /// The device has not handed over where mail for it can be left.
     NoMailbox,
+    /// Too few of the peers that said that they keep it could show it, about as many as the step says; it is left anew.
+    Lost,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Queued,
         Self::NotLocated,
         Self::NotReached,
@@ -88,6 +90,7 @@ impl Step {
         Self::NotStored,
         Self::MailboxFull,
         Self::NoMailbox,
+        Self::Lost,
     ];
 
     /// The number that is stored.
@@ -115,6 +118,7 @@ impl Step {
             Self::NotStored => 19,
             Self::MailboxFull => 20,
             Self::NoMailbox => 21,
+            Self::Lost => 22,
         }
     }
 
@@ -158,6 +162,7 @@ impl Step {
             Self::NoMailbox => {
                 "the other device has not said yet where mail for it can be left; it must come online once"
             }
+            Self::Lost => "too few of the peers that kept it still do; it is left with others anew",
         }
     }
 }

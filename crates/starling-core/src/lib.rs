@@ -26,6 +26,7 @@ pub mod meeting;
 pub mod memory;
 pub mod profile;
 pub mod publisher;
+mod sampling;
 pub mod search;
 pub mod settings;
 pub mod shared;

@@ -4,17 +4,22 @@
 //! record came to lie, and tries again: soon while too few hold it, else after the refresh period. What is no longer
 //! wanted is deleted by a tombstone, which is refreshed like a record until the last copy has ended: by a clock that
 //! others confirm, or because the copies' whole life has run before our eyes. A clock that jumps ends nothing.
+//!
+//! Between two refreshes some holders are asked whether they keep it, and what too few do is placed anew. Who they are is
+//! not written to disk: after a restart asking begins with the next refresh.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
 use starling_overlay::io::Placement;
-use starling_proto::ids::RecordKey;
+use starling_overlay::sampling::{Sample, Shown};
+use starling_proto::ids::{NodeKey, RecordKey};
 use starling_proto::limits;
 use starling_proto::record::{RecordKind, Stamp};
 use starling_proto::time::{Month, Now, Span, Tick, UnixSeconds};
 
+use crate::sampling::{AGAIN, AT_ONCE, FIRST, Next, Watch};
 use crate::wire;
 
 /// Publications that are placed at the same time. Each is a lookup of its own and costs some thirty requests; four
@@ -54,6 +59,10 @@ struct Publication {
     placed: bool,
     /// Whether nobody else was there to keep it when that was last tried.
     alone: bool,
+    /// Its holders, as long as they are asked whether they keep it.
+    watch: Option<Watch>,
+    /// Whether it is placed anew because they did not.
+    lost: bool,
 }
 
 impl Publication {
@@ -70,6 +79,8 @@ impl Publication {
             overtaken: false,
             placed: false,
             alone: false,
+            watch: None,
+            lost: false,
         }
     }
 
@@ -81,6 +92,14 @@ impl Publication {
         self.retry = FIRST_RETRY;
         self.overtaken = self.in_flight;
         self.placed = false;
+        self.watch = None;
+    }
+
+    /// Too few keep it.
+    fn place_again(&mut self, now: Tick) {
+        self.due = self.due.min(now);
+        self.watch = None;
+        self.lost = true;
     }
 
     /// Whether it is a deletion of which no copy is left that it could delete.
@@ -103,6 +122,7 @@ impl Publication {
     fn start(&mut self, kind: RecordKind, key: RecordKey, now: Now) -> Due {
         self.in_flight = true;
         self.overtaken = false;
+        self.watch = None;
         self.sequence = self.sequence.saturating_add(1).max(now.seconds().get());
         if self.payload.is_some() {
             self.expires = now.seconds().after(kind.longest_life());
@@ -300,12 +320,12 @@ impl Publisher {
         due
     }
 
-    /// Notes where a record came to lie. `placement` is `None` if it could not even be tried.
+    /// Notes where a record came to lie, for the peer `me`. `placement` is `None` if it could not even be tried.
     pub fn placed(
         &mut self,
-        kind: RecordKind,
-        key: RecordKey,
+        (kind, key): (RecordKind, RecordKey),
         placement: Option<&Placement>,
+        me: &NodeKey,
         now: Now,
         rng: &mut dyn CryptoRng,
     ) {
@@ -324,6 +344,57 @@ impl Publisher {
         let wait = if enough { period } else { publication.retry };
         publication.retry = if enough { FIRST_RETRY } else { publication.retry.times(2).min(period) };
         publication.due = now.tick.after(wait.jittered(rng.next_u32()));
+        // Where many drop, it is placed anew once a day and not once an hour.
+        let first = if core::mem::take(&mut publication.lost) { AGAIN } else { FIRST };
+        let kept = placement.filter(|placement| placement.samples.holders() > 0);
+        publication.watch = kept.map(|p| Watch::new(p, me, (now.tick, first), rng.next_u32()));
+    }
+
+    /// The holders to be asked now whether they keep what was placed.
+    pub fn samples(&mut self, now: Now, rng: &mut dyn CryptoRng) -> Vec<((RecordKind, RecordKey), Sample)> {
+        let (mut samples, mut lost) = (Vec::new(), false);
+        let asked = self.asked();
+        for (place, publication) in &mut self.publications {
+            if asked.saturating_add(samples.len()) >= AT_ONCE {
+                break;
+            }
+            let due = |watch: &&mut Watch| watch.next_timeout().is_some_and(|at| at <= now.tick);
+            let next = publication.watch.as_mut().filter(due).map(|watch| watch.next(now.tick, rng));
+            match next {
+                Some(Next::Ask(sample)) => samples.push((*place, sample)),
+                Some(Next::Nobody(_)) => {
+                    publication.place_again(now.tick);
+                    lost = true;
+                }
+                Some(Next::Over) => publication.watch = None,
+                None => {}
+            }
+        }
+        self.changed |= lost;
+        samples
+    }
+
+    /// Some holders have been asked; `shown` holds nothing if none could be. What too few keep is placed anew.
+    pub fn sampled(
+        &mut self,
+        place: (RecordKind, RecordKey),
+        shown: &[(NodeKey, Shown)],
+        now: Now,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let Some(publication) = self.publications.get_mut(&place) else { return };
+        // If it was placed anew meanwhile, the answers are about what is overtaken.
+        let Some(watch) = publication.watch.as_mut().filter(|watch| watch.is_asked()) else { return };
+        let standing = watch.judge(shown, now.tick, rng.next_u32());
+        if standing.is_some_and(|standing| !standing.is_enough) {
+            publication.place_again(now.tick);
+            self.changed = true;
+        }
+    }
+
+    fn asked(&self) -> usize {
+        let watches = self.publications.values().filter_map(|publication| publication.watch.as_ref());
+        watches.filter(|watch| watch.is_asked()).count()
     }
 
     /// Somebody is there: what found nobody is tried again now. Who leaves soon after the first start has left with
@@ -355,7 +426,9 @@ impl Publisher {
             !p.in_flight && p.is_known() && !(self.held_up && kind.needs_stamp())
         };
         let startable = self.publications.iter().filter(|(place, p)| running < IN_FLIGHT && free(place, p));
-        startable.map(|(_, p)| p.due).min()
+        let samples = self.publications.values().filter_map(|p| p.watch.as_ref()?.next_timeout()).min();
+        let samples = samples.filter(|_| self.asked() < AT_ONCE);
+        startable.map(|(_, p)| p.due).chain(samples).min()
     }
 }
 
@@ -363,10 +436,10 @@ impl Publisher {
 mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng as _;
-    use starling_proto::ids::{NodeKey, RecordId};
     use starling_proto::time::UnixMillis;
 
     use super::*;
+    use crate::sampling::fixture;
 
     const KEY: RecordKey = RecordKey::new([1; 32]);
     const OTHER: RecordKey = RecordKey::new([2; 32]);
@@ -382,20 +455,16 @@ mod tests {
         Wanted { kind: RecordKind::Locator, key, payload: payload.to_vec() }
     }
 
+    const ME: NodeKey = NodeKey::new([0; 32]);
+
     fn placement(holders: usize) -> Placement {
-        Placement {
-            id: RecordId::new([0; 32]),
-            holders: vec![NodeKey::new([3; 32]); holders],
-            wanted: 20,
-            refused: Vec::new(),
-            caps_relaxed: false,
-            requests: 0,
-        }
+        let holders: Vec<NodeKey> = (1..=holders).map(|n| fixture::key(n as u8)).collect();
+        fixture::placement(&holders, &ME, 20)
     }
 
     fn place(publisher: &mut Publisher, key: RecordKey, holders: usize, at: Now) {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        publisher.placed(RecordKind::Locator, key, Some(&placement(holders)), at, &mut rng);
+        publisher.placed((RecordKind::Locator, key), Some(&placement(holders)), &ME, at, &mut rng);
     }
 
     #[test]
@@ -433,7 +502,7 @@ mod tests {
         publisher.due(now(0));
         let alone = Placement { wanted: 1, ..placement(1) };
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        publisher.placed(RecordKind::Locator, KEY, Some(&alone), now(0), &mut rng);
+        publisher.placed((RecordKind::Locator, KEY), Some(&alone), &ME, now(0), &mut rng);
         place(&mut publisher, OTHER, 0, now(0));
         assert!(publisher.due(now(1)).is_empty(), "it waits");
         publisher.met_somebody(now(1).tick);
@@ -545,6 +614,63 @@ mod tests {
         again.want(RecordKind::Locator, [wish(KEY, b"here")], now(20));
         assert!(again.due(now(20)).is_empty(), "nothing changed");
         assert!(again.due(now(30 * 3600))[0].sequence > sequence);
+    }
+
+    /// Asks the holders that are due to be asked at `at`; `shown` says what each shows. Gives how many were asked.
+    fn ask(publisher: &mut Publisher, at: Now, shown: impl Fn(u8) -> Shown) -> usize {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let mut asked = 0;
+        for (place, sample) in publisher.samples(at, &mut rng) {
+            let keys = sample.questions.iter().map(|(peer, _)| peer.key());
+            let shown: Vec<_> = keys.map(|key| (key, shown(key.as_bytes()[0]))).collect();
+            publisher.sampled(place, &shown, at, &mut rng);
+            asked += shown.len();
+        }
+        asked
+    }
+
+    #[test]
+    fn holders_are_asked_after_an_hour_and_what_they_keep_is_left_alone() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"here")], now(0));
+        publisher.due(now(0));
+        place(&mut publisher, KEY, 20, now(0));
+        assert_eq!(ask(&mut publisher, now(2000), |_| Shown::Kept), 0);
+        let at = publisher.next_timeout().unwrap();
+        assert!((2700..=4500).contains(&at.since(Tick::ZERO).as_secs()), "an hour, give or take a quarter");
+        assert_eq!(ask(&mut publisher, now(4500), |_| Shown::Kept), 8);
+        assert_eq!(ask(&mut publisher, now(5 * 3600), |_| Shown::Kept), 0);
+        assert!(publisher.due(now(5 * 3600)).is_empty());
+    }
+
+    #[test]
+    fn what_holders_do_not_keep_is_placed_anew_and_then_once_a_day() {
+        let mut publisher = Publisher::default();
+        publisher.want(RecordKind::Locator, [wish(KEY, b"here")], now(0));
+        publisher.due(now(0));
+        place(&mut publisher, KEY, 20, now(0));
+        // Whoever is cut off learns nothing of its holders.
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let (place_of, _) = publisher.samples(now(4500), &mut rng).pop().unwrap();
+        publisher.sampled(place_of, &[], now(4500), &mut rng);
+        assert!(publisher.due(now(4500)).is_empty());
+        assert_eq!(ask(&mut publisher, now(9000), |_| Shown::Nothing), 8);
+        assert_eq!(publisher.due(now(9000)).len(), 1);
+        place(&mut publisher, KEY, 20, now(9000));
+        assert_eq!(ask(&mut publisher, now(9000 + 17 * 3600), |_| Shown::Nothing), 0, "no storm");
+    }
+
+    #[test]
+    fn few_are_asked_at_once() {
+        let mut publisher = Publisher::default();
+        let many: Vec<RecordKey> = (0..4).map(|n| RecordKey::new([n; 32])).collect();
+        publisher.want(RecordKind::Locator, many.iter().map(|key| wish(*key, b"x")), now(0));
+        publisher.due(now(0));
+        many.iter().for_each(|key| place(&mut publisher, *key, 20, now(0)));
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        assert_eq!(publisher.samples(now(5000), &mut rng).len(), AT_ONCE);
+        assert!(publisher.samples(now(5000), &mut rng).is_empty());
+        assert!(publisher.next_timeout() > Some(now(5000).tick), "time brings no answers");
     }
 
     #[test]

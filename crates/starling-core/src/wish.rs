@@ -1,6 +1,7 @@
 //! What the machines of meeting and talking want done: one enum for all of them, routed by the dispatcher.
 
 use starling_crypto::stamp::StampSubject;
+use starling_overlay::sampling::Sample;
 use starling_proto::addr::Peer;
 use starling_proto::ids::{NodeId, RecordKey};
 use starling_proto::message::Request;
@@ -37,6 +38,13 @@ pub enum Wish {
         tag: Tag,
         /// The record.
         record: Record,
+    },
+    /// Ask holders of a record whether they keep it.
+    Sample {
+        /// Comes back with what they have shown.
+        tag: Tag,
+        /// Whom to ask, and what.
+        sample: Sample,
     },
     /// Find the peers closest to a place.
     Lookup {

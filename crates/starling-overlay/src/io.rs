@@ -11,6 +11,8 @@ use starling_proto::message::{Hello, Mode, Request, Response, StoreOutcome};
 use starling_proto::record::{Record, RecordKind};
 use starling_proto::time::Span;
 
+use crate::sampling::{Sample, Samples, Shown};
+
 /// A request of ours on its way; comes back with its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallId(pub u64);
@@ -123,6 +125,8 @@ pub enum Command {
         /// All the words, folded.
         words: Vec<String>,
     },
+    /// Ask some holders of a record whether they keep it.
+    Sample(Sample),
 }
 
 /// Something to be done.
@@ -207,6 +211,9 @@ pub enum OpResult {
         /// What it cost, in requests.
         requests: u32,
     },
+    /// [`Command::Sample`]: what each of those that were asked has shown; nothing if nobody can be asked, since we are
+    /// cut off.
+    Sampled(Vec<(NodeKey, Shown)>),
     /// Too much was wanted at once: nothing was done, and the command may be given again later.
     Overloaded,
 }
@@ -226,6 +233,8 @@ pub struct Placement {
     pub caps_relaxed: bool,
     /// What it cost, in requests.
     pub requests: u32,
+    /// What those holders can be asked later; ourselves we need not ask.
+    pub samples: Samples,
 }
 
 /// Something that happened inside.

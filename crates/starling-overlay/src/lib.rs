@@ -9,6 +9,7 @@
 //! - [`overlay::Overlay`]: the dispatcher, one for each peer; [`io`] has what goes in and what comes out;
 //! - [`table::Table`]: whom we know; [`lookup::Lookup`]: one search for the peers closest to a place;
 //! - [`holder::Holder`]: what we keep for others; [`storage`]: where it keeps it, with [`memory`] for tests;
+//! - [`sampling::Samples`]: whether holders keep what they said they keep;
 //! - [`reach::Reach`], [`observed::Observed`]: whether and where we can be dialled;
 //! - [`config::Config`]: every number, with its reason.
 //!
@@ -78,6 +79,7 @@ pub mod memory;
 pub mod observed;
 pub mod overlay;
 pub mod reach;
+pub mod sampling;
 pub mod storage;
 pub mod table;
 mod task;

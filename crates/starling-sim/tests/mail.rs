@@ -7,6 +7,8 @@
     reason = "a test: what fails must stop it, and its numbers are small and known"
 )]
 
+use std::collections::BTreeSet;
+
 use starling_core::config::Config;
 use starling_core::io::{Command, CommandOutput, ContactChange, Event, Newcomer};
 use starling_core::profile::Profile;
@@ -14,8 +16,10 @@ use starling_core::storage::RecordStore as _;
 use starling_core::view::{Message, MessageState, Step, Trace};
 use starling_proto::addr::JoinAddr;
 use starling_proto::content::MessageText;
+use starling_proto::frame::FrameKind;
 use starling_proto::identity::Name;
 use starling_proto::ids::RecordKey;
+use starling_proto::record::RecordKind;
 use starling_proto::time::Span;
 use starling_sim::network::{Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
@@ -257,4 +261,71 @@ fn who_was_blocked_can_leave_nothing() {
         *node == BOB && matches!(event, Event::Message(_) | Event::ContactRequest { .. })
     });
     assert!(!came, "{:?}", network.events());
+}
+
+/// Everybody but Ada drops what she leaves, and says that it is kept. By the time that she asks they are honest, so that
+/// what is left anew stays: her own copy is not what Bob gets, for she is gone.
+#[test]
+fn mail_that_holders_dropped_is_left_anew_and_reaches_who_was_away_when_its_sender_has_gone() {
+    for seed in [31, 32, 33] {
+        let mut network = network(seed, 16);
+        network.kill(BOB);
+        network.run_for(Span::from_secs(30));
+        let droppers: Vec<NodeIndex> = network.indices().filter(|node| ![ADA, BOB].contains(node)).collect();
+        droppers.iter().for_each(|node| network.make_dropper(*node));
+        let message = say(&mut network, ADA, BOB, "ada 0");
+        stored(&mut network, &message);
+        assert_eq!(trace(&mut network, ADA, &message).message.holders, Some(15), "seed {seed}: they say so");
+        network.run_for(Span::from_secs(600));
+        assert_eq!(keepers(&network), BTreeSet::from([ADA]), "seed {seed}");
+        droppers.iter().for_each(|node| network.reform(*node));
+        network.run_for(Span::from_hours(2));
+        let trace = trace(&mut network, ADA, &message);
+        let steps: Vec<(Step, u32)> = trace.steps.iter().map(|step| (step.step, step.peers)).collect();
+        assert!(steps.contains(&(Step::Lost, 1)), "seed {seed}: only she can show it: {steps:?}");
+        assert_eq!(trace.message.holders, Some(15), "seed {seed}");
+        network.kill(ADA);
+        network.run_for(Span::from_hours(2));
+        network.restart(BOB, Some("200.1.2.3:4000".parse().unwrap()));
+        let came = |node, event: &Event| node == BOB && matches!(event, Event::Message(_));
+        wait(&mut network, Span::from_secs(300), "the mail", came);
+        network.run_for(Span::from_secs(60));
+        assert_eq!(texts(&mut network, BOB, ADA), expected(1), "seed {seed}");
+    }
+}
+
+/// Who has mail of a contact on disk.
+fn keepers(network: &Network) -> BTreeSet<NodeIndex> {
+    let keeps =
+        |node: &NodeIndex| network.node(*node).disk().held_records().unwrap().iter().any(|held| held.welcome);
+    network.indices().filter(keeps).collect()
+}
+
+/// Eight requests an hour after each placement, and eight a day.
+#[test]
+fn honest_holders_are_asked_no_more_often_than_is_stated() {
+    let seed = 34;
+    let mut network = network(seed, 12);
+    network.kill(BOB);
+    network.run_for(Span::from_secs(30));
+    let message = say(&mut network, ADA, BOB, "ada 0");
+    stored(&mut network, &message);
+    // Where there are fewer than twenty peers, what is published is placed anew more and more seldom: after two days daily.
+    network.run_for(Span::from_hours(48));
+    let before = (network.requests_by_kind()[&FrameKind::Prove], network.traffic());
+    network.run_for(Span::from_hours(24));
+    let asked = network.requests_by_kind()[&FrameKind::Prove] - before.0;
+    let all = (network.traffic() - before.1).requests;
+    let disks = network.nodes().map(|node| node.disk().held_records().unwrap());
+    let published: BTreeSet<_> = disks
+        .flatten()
+        .filter(|held| held.kind != RecordKind::Deposit)
+        .map(|held| (held.kind, held.key, held.publisher))
+        .collect();
+    let steps = trace(&mut network, ADA, &message).steps;
+    assert!(!steps.iter().any(|step| step.step == Step::Lost), "seed {seed}: {steps:?}");
+    // Each at most an hour after it was placed, a day later, and once more where it was refreshed meanwhile.
+    let most = 8 * 3 * (published.len() as u64 + 1);
+    println!("seed {seed}: {asked} of {all} requests for {} records and a letter in a day", published.len());
+    assert!((8 * published.len() as u64..=most).contains(&asked), "seed {seed}: {asked} of {most}");
 }

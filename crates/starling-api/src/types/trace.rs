@@ -99,6 +99,8 @@ pub enum Step {
     MailboxFull,
     /// The device has not said yet where mail for it can be left.
     NoMailbox,
+    /// Too few of the peers that said that they keep it could show it; it is left anew.
+    Lost,
     /// Another device of ours has written it, and sends it.
     SentElsewhere,
     /// A step that this version has no name for.
@@ -156,6 +158,7 @@ impl From<view::Step> for Step {
             view::Step::NotStored => Self::NotStored,
             view::Step::MailboxFull => Self::MailboxFull,
             view::Step::NoMailbox => Self::NoMailbox,
+            view::Step::Lost => Self::Lost,
             view::Step::SentElsewhere => Self::SentElsewhere,
             // Whatever the core learns to say before this table does: its text is told all the same.
             _ => Self::Other,

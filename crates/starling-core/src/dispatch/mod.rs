@@ -56,6 +56,8 @@ enum Errand {
     Join(Option<CommandId>),
     /// The publisher's. Of a bundle the payload is remembered: its keys count as known once it is placed.
     Publish { kind: RecordKind, key: RecordKey, bundle: Option<Vec<u8>> },
+    /// The publisher's: whether holders keep this.
+    Sample((RecordKind, RecordKey)),
     /// The user's.
     Search(CommandId),
     /// A machine's.

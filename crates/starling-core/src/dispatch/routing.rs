@@ -93,8 +93,11 @@ impl<A: OlmAccount> Core<A> {
                     let errand = Errand::Publish { kind, key, bundle };
                     self.errand(context, errand, overlay_io::Command::Store(record))?;
                 }
-                None => self.publisher.placed(kind, key, None, now, context.rng),
+                None => self.placed(context, (kind, key), None),
             }
+        }
+        for (place, sample) in self.publisher.samples(now, context.rng) {
+            self.errand(context, Errand::Sample(place), overlay_io::Command::Sample(sample))?;
         }
         Ok(())
     }
@@ -155,11 +158,20 @@ impl<A: OlmAccount> Core<A> {
             (Some(Errand::Search(id)), OpResult::Matched { records, left_out, holders, .. }) => {
                 self.matched(id, &records, left_out, &holders);
             }
+            (Some(Errand::Sample(place)), OpResult::Sampled(shown)) => {
+                self.publisher.sampled(place, &shown, context.now, context.rng);
+            }
+            (Some(Errand::Wish(Tag::Talk(number))), OpResult::Sampled(shown)) => {
+                self.talk(context, |talking, context| talking.handle_sampled(context, number, &shown))?;
+            }
             (Some(Errand::Wish(tag)), result) => self.granted(context, tag, outcome(result))?,
             (Some(Errand::Measure(id)), result) => self.note_measured(id, result),
             // The overlay has too much to do; what was wanted is wanted again later, or not at all.
             (Some(Errand::Publish { kind, key, .. }), _) => {
-                self.publisher.placed(kind, key, None, context.now, context.rng);
+                self.placed(context, (kind, key), None);
+            }
+            (Some(Errand::Sample(place)), _) => {
+                self.publisher.sampled(place, &[], context.now, context.rng);
             }
             (Some(Errand::Search(id)), _) => self.matched(id, &[], 0, &[]),
             (Some(Errand::Join(Some(id))), _) => self.refuse(id, CommandError::busy("operations")),
@@ -175,11 +187,21 @@ impl<A: OlmAccount> Core<A> {
         bundle: Option<Vec<u8>>,
         placement: &Placement,
     ) -> Result<(), StorageError> {
-        self.publisher.placed(kind, key, Some(placement), context.now, context.rng);
+        self.placed(context, (kind, key), Some(placement));
         match bundle.filter(|_| !placement.holders.is_empty()) {
             Some(payload) => self.meet(context, |meeting, context| meeting.published(context, &payload)),
             None => Ok(()),
         }
+    }
+
+    fn placed(
+        &mut self,
+        context: &mut Context<'_>,
+        place: (RecordKind, RecordKey),
+        placement: Option<&Placement>,
+    ) {
+        let me = self.identity.node().public();
+        self.publisher.placed(place, placement, &me, context.now, context.rng);
     }
 
     fn take_from_meeting(
@@ -282,6 +304,9 @@ impl<A: OlmAccount> Core<A> {
             Wish::Store { tag, record } => {
                 self.errand(context, Errand::Wish(tag), overlay_io::Command::Store(record))
             }
+            Wish::Sample { tag, sample } => {
+                self.errand(context, Errand::Wish(tag), overlay_io::Command::Sample(sample))
+            }
             Wish::Lookup { tag, target, width } => {
                 self.errand(context, Errand::Wish(tag), overlay_io::Command::Lookup { target, width })
             }
@@ -382,7 +407,9 @@ fn outcome(result: OpResult) -> Outcome {
         OpResult::Found { peers, .. } => Outcome::Found(peers),
         OpResult::Stored(placement) => Outcome::Stored(placement),
         OpResult::Fetched { records, holders, .. } => Outcome::Fetched { records, holders },
-        OpResult::Joined { .. } | OpResult::Matched { .. } | OpResult::Overloaded => Outcome::Failed,
+        OpResult::Joined { .. } | OpResult::Matched { .. } | OpResult::Sampled(_) | OpResult::Overloaded => {
+            Outcome::Failed
+        }
     }
 }
 

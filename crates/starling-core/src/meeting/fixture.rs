@@ -13,6 +13,7 @@ use starling_crypto::phrase::RecoveryPhrase;
 use starling_crypto::session::Vodozemac;
 use starling_crypto::stamp::{StampPolicy, StampSearch};
 use starling_overlay::io::Placement;
+use starling_overlay::sampling::Samples;
 use starling_overlay::verify::Verify as _;
 use starling_proto::addr::Peer;
 use starling_proto::contact::{ContactRequestBody, ReadKey};
@@ -341,7 +342,9 @@ impl Person {
                 let holders = if world.keep(record, now) { vec![HOLDER] } else { Vec::new() };
                 let refused = vec![(HOLDER, StoreOutcome::Invalid); world.refusing];
                 let (wanted, caps_relaxed, requests) = (1 + refused.len(), false, 1);
-                (tag, Outcome::Stored(Placement { id, holders, wanted, refused, caps_relaxed, requests }))
+                let samples = Samples::default();
+                let placement = Placement { id, holders, wanted, refused, caps_relaxed, requests, samples };
+                (tag, Outcome::Stored(placement))
             }
             Wish::Lookup { tag, .. } => {
                 (tag, Outcome::Found(vec![Peer::new(HOLDER, ["10.0.0.1:1".parse().unwrap()])]))
@@ -361,6 +364,7 @@ impl Person {
                 let mut search = StampSearch::new(subject, now.month(), policy(), 0);
                 (tag, Outcome::Stamped(search.step(1000).unwrap()))
             }
+            Wish::Sample { .. } => panic!("another machine's"),
             Wish::Event(_) => return,
         };
         let Tag::Meet(number) = tag else { panic!("another machine's") };

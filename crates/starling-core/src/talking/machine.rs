@@ -46,6 +46,8 @@ pub(super) enum Errand {
     InboxKey(DeviceKey),
     /// A letter that is being placed.
     Post(DeviceKey),
+    /// A letter whose holders are asked whether they keep it.
+    Sample(u64),
 }
 
 /// See the [module's](super) text. `A` is the Olm implementation.
@@ -303,7 +305,8 @@ impl<A: OlmAccount> Talking<A> {
             Some(Errand::Deliver(device, count)) => {
                 self.landed(context, &device, (question, count), &answer)?;
             }
-            Some(Errand::Locate(_) | Errand::Bundle(_) | Errand::InboxKey(_) | Errand::Post(_)) | None => {}
+            // These are answered otherwise.
+            _ => {}
         }
         self.settle(context)
     }
@@ -334,6 +337,7 @@ impl<A: OlmAccount> Talking<A> {
     pub fn handle_failed(&mut self, context: &mut Context<'_>, question: u64) -> Result<(), StorageError> {
         match self.errands.get(&question) {
             Some(Errand::Post(_)) => self.handle_stored(context, question, None),
+            Some(Errand::Sample(_)) => self.handle_sampled(context, question, &[]),
             _ => self.handle_fetched(context, question, &[]),
         }
     }
@@ -394,6 +398,7 @@ impl<A: OlmAccount> Talking<A> {
         while let Some(device) = self.links.due(context.now.tick) {
             self.build(context, &device)?;
         }
+        self.sample_mail(context)?;
         self.post(context)?;
         self.greet(context.now);
         let up: Vec<DeviceKey> = self.links.all_up().map(|(device, _)| device).collect();

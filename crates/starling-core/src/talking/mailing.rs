@@ -24,8 +24,10 @@ use starling_proto::time::{Span, Tick};
 
 use super::machine::Errand;
 use super::trace::{self, Step};
+use super::watched::{self, Watched};
 use super::{Context, Talking, starting};
-use crate::storage::{Mailed, MessageState, StorageError};
+use crate::sampling::{self, FIRST, Watch};
+use crate::storage::{Mailed, MessageState, OutboxRow, StorageError};
 use crate::wish::Wish;
 
 /// How long a message waits for a link: a contact that is there is reached in less.
@@ -47,8 +49,8 @@ const AT_ONCE: usize = 4;
 const BUNDLES: usize = 64;
 /// When mail is left anew: a day before its holders let it go.
 const AGAIN: Span = Span::from_days(13);
-/// `stored` is said when this many in a hundred of those who should keep it do: 24 of 40.
-const ENOUGH_PERCENT: usize = 60;
+/// When mail is left anew that nobody asks for any more: its holders were forgotten in a restart.
+const UNWATCHED: Span = Span::from_hours(24);
 
 /// How soon something is to be left at a mailbox, if no link comes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,7 @@ struct Letter {
 pub(super) struct Mailing {
     boxes: BTreeMap<DeviceKey, Box>,
     bundles: BTreeMap<DeviceKey, (Bundle, Tick)>,
+    pub(super) watched: Watched,
 }
 
 impl Box {
@@ -115,13 +118,14 @@ impl Box {
 impl Mailing {
     /// When a device's mailbox is looked at next.
     pub(super) fn next_timeout(&self) -> Option<Tick> {
-        self.boxes.values().filter_map(Box::next).min()
+        self.boxes.values().filter_map(Box::next).chain(self.watched.next_timeout()).min()
     }
 
     /// A device is not written to any more.
     pub(super) fn forget(&mut self, device: &DeviceKey) {
         self.boxes.remove(device);
         self.bundles.remove(device);
+        self.watched.forget(device);
     }
 
     fn due(&self, now: Tick) -> Option<DeviceKey> {
@@ -374,6 +378,11 @@ impl<A: OlmAccount> Talking<A> {
         let mailed = Mailed { at: context.now.seconds(), holders: holders_said };
         let messages = self.outbox.posted(context.store, &device, &letter.rows, mailed)?;
         let enough = placement.is_some_and(|placement| is_enough(placement, &me));
+        // What too few keep is offered again soon, whatever they do with it.
+        if let Some(placement) = placement.filter(|_| enough && !messages.is_empty()) {
+            let watch = Watch::new(placement, &me, (context.now.tick, FIRST), context.rng.next_u32());
+            self.mailing.watched.add(device, letter.rows.clone(), watch);
+        }
         for message in &messages {
             trace::note_with(
                 context.store,
@@ -421,9 +430,18 @@ impl<A: OlmAccount> Talking<A> {
         }
     }
 
-    /// Leaves anew what its holders will soon let go. Only by a clock that others confirm.
+    /// Leaves anew what its holders will soon let go, and what lies with holders that nobody remembers. Only by a clock
+    /// that others confirm.
     pub(super) fn renew_mail(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
-        self.outbox.post_again(context.store, context.now.seconds().before(AGAIN))?;
+        let now = context.now.seconds();
+        let (ends, unknown, watched) =
+            (now.before(AGAIN), now.before(UNWATCHED), self.mailing.watched.rows());
+        let unwatched = |row: &OutboxRow, mailed: Mailed| {
+            let lain = mailed.at <= unknown && watched::must_lie_on(row, mailed, now) == Span::ZERO;
+            lain && !watched.contains(&row.number)
+        };
+        let wanted = |row: &OutboxRow, mailed: Mailed| mailed.at <= ends || unwatched(row, mailed);
+        self.outbox.post_again(context.store, wanted)?;
         self.mail_all(context);
         Ok(())
     }
@@ -431,8 +449,7 @@ impl<A: OlmAccount> Talking<A> {
 
 /// Whether so many holders are what is called stored: most of those who should be, and not we alone.
 pub(crate) fn is_enough(placement: &Placement, me: &NodeKey) -> bool {
-    let (holders, wanted) = (placement.holders.len(), placement.wanted);
-    others(placement, me) > 0 && holders.saturating_mul(100) >= wanted.saturating_mul(ENOUGH_PERCENT)
+    sampling::is_enough(others(placement, me), placement.holders.len(), placement.wanted)
 }
 
 /// How many keep it besides us.

@@ -30,6 +30,7 @@ mod starting;
 mod tests;
 pub mod trace;
 pub mod view;
+mod watched;
 
 use alloc::boxed::Box;
 

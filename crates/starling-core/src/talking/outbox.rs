@@ -11,7 +11,7 @@ use starling_proto::frame::FrameKind;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId};
 use starling_proto::limits;
 use starling_proto::padding::Buckets;
-use starling_proto::time::{Now, Span, Tick, UnixSeconds};
+use starling_proto::time::{Now, Span, Tick};
 
 use crate::storage::{Mailed, OutboxRow, StorageError, TalkStore};
 
@@ -311,18 +311,56 @@ impl Outbox {
         Ok(messages)
     }
 
-    /// What has lain at a mailbox since `before` or longer ends there soon, and is to be put there again.
+    /// What lies at a mailbox and is `wanted` there anew is to be put there again.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
-    pub fn post_again(&mut self, store: &mut dyn TalkStore, before: UnixSeconds) -> Result<(), StorageError> {
+    pub fn post_again(
+        &mut self,
+        store: &mut dyn TalkStore,
+        wanted: impl Fn(&OutboxRow, Mailed) -> bool,
+    ) -> Result<(), StorageError> {
         for waiting in self.rows.values_mut() {
-            if waiting.row.mailed.is_some_and(|mailed| mailed.at <= before) {
+            if waiting.row.mailed.is_some_and(|mailed| wanted(&waiting.row, mailed)) {
                 waiting.row.mailed = None;
                 store.set_mailed(waiting.row.number, None)?;
             }
         }
         Ok(())
+    }
+
+    /// Those of these that lie at the device's mailbox.
+    pub fn mailed<'a>(
+        &'a self,
+        device: &DeviceKey,
+        numbers: &'a [u64],
+    ) -> impl Iterator<Item = (&'a OutboxRow, Mailed)> + 'a {
+        let device = *device;
+        let rows = numbers.iter().filter_map(move |number| self.rows.get(&(device, *number)));
+        rows.filter_map(|waiting| waiting.row.mailed.map(|mailed| (&waiting.row, mailed)))
+    }
+
+    /// So many peers keep these. Gives the messages of which that is news.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn set_holders(
+        &mut self,
+        store: &mut dyn TalkStore,
+        device: &DeviceKey,
+        (numbers, holders): (&[u64], u32),
+    ) -> Result<Vec<MessageId>, StorageError> {
+        let mut messages = Vec::new();
+        for number in numbers {
+            let Some(waiting) = self.rows.get_mut(&(*device, *number)) else { continue };
+            let Some(mailed) = waiting.row.mailed.as_mut().filter(|mailed| mailed.holders != holders) else {
+                continue;
+            };
+            mailed.holders = holders;
+            messages.push(waiting.row.message);
+            store.set_mailed(*number, waiting.row.mailed)?;
+        }
+        Ok(messages)
     }
 
     /// How many peers keep a message, of the copy that most keep.
@@ -536,7 +574,7 @@ fn weight(content: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use starling_proto::content::MessageText;
-    use starling_proto::time::UnixMillis;
+    use starling_proto::time::{UnixMillis, UnixSeconds};
 
     use super::*;
     use crate::memory::MemoryStore;

@@ -62,13 +62,15 @@ pub enum Step {
     MailboxFull,
     /// The device has not handed over where mail for it can be left.
     NoMailbox,
+    /// Too few of the peers that said that they keep it could show it, about as many as the step says; it is left anew.
+    Lost,
     /// Another device of ours sends it.
     SentElsewhere,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Queued,
         Self::NotLocated,
         Self::NotReached,
@@ -90,6 +92,7 @@ impl Step {
         Self::NotStored,
         Self::MailboxFull,
         Self::NoMailbox,
+        Self::Lost,
         Self::SentElsewhere,
     ];
 
@@ -118,7 +121,8 @@ impl Step {
             Self::NotStored => 19,
             Self::MailboxFull => 20,
             Self::NoMailbox => 21,
-            Self::SentElsewhere => 22,
+            Self::Lost => 22,
+            Self::SentElsewhere => 23,
         }
     }
 
@@ -162,6 +166,7 @@ impl Step {
             Self::NoMailbox => {
                 "the other device has not said yet where mail for it can be left; it must come online once"
             }
+            Self::Lost => "too few of the peers that kept it still do; it is left with others anew",
             Self::SentElsewhere => "another device of yours has written it, and sends it",
         }
     }

@@ -7,7 +7,7 @@ use core::cmp::Reverse;
 use starling_proto::frame::FrameKind;
 use starling_proto::ids::{RecordId, RecordKey};
 use starling_proto::limits as proto_limits;
-use starling_proto::message::{Matches, Prove, Query};
+use starling_proto::message::{Matches, Proof, Prove, Query};
 use starling_proto::record::{Record, RecordKind};
 use starling_proto::time::Now;
 
@@ -161,19 +161,17 @@ impl Holder {
         Ok(Matches { records: answer.records, left_out })
     }
 
-    /// Shows that a record is held; `None` if it is not.
+    /// Shows that a record is held, or says that it is not, and whether because its owner has deleted it.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
-    pub fn prove(
-        &mut self,
-        store: &dyn RecordStore,
-        prove: &Prove,
-    ) -> Result<Option<[u8; 32]>, StorageError> {
+    pub fn prove(&mut self, store: &dyn RecordStore, prove: &Prove) -> Result<Proof, StorageError> {
         if self.index.get(&prove.record).is_none() {
-            return Ok(None);
+            let deleted = self.deletions.contains_any(prove.record);
+            return Ok(if deleted { Proof::Deleted } else { Proof::Missing });
         }
-        Ok(self.read(store, &prove.record)?.map(|record| record.proof(&prove.nonce)))
+        let record = self.read(store, &prove.record)?;
+        Ok(record.map_or(Proof::Missing, |record| Proof::Held(record.proof(&prove.nonce))))
     }
 
     /// The rows of one kind under a key that are not over.

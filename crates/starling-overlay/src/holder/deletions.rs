@@ -35,7 +35,8 @@ struct Row {
 /// Losing one is harmless: the deposit comes back, and its owner, who knows it already, deletes it again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Deletions {
-    rows: BTreeMap<(RecordKey, RecordId), Row>,
+    /// By id first: who asks for a record by its id alone is to learn that it was deleted.
+    rows: BTreeMap<(RecordId, RecordKey), Row>,
     tally: Tally,
 }
 
@@ -45,14 +46,20 @@ impl Deletions {
     }
 
     pub(super) fn contains(&self, key: RecordKey, id: RecordId) -> bool {
-        self.rows.contains_key(&(key, id))
+        self.rows.contains_key(&(id, key))
+    }
+
+    /// Whether the owner of some mailbox has deleted this.
+    pub(super) fn contains_any(&self, id: RecordId) -> bool {
+        let all = (id, RecordKey::new([0; 32]))..=(id, RecordKey::new([0xff; 32]));
+        self.rows.range(all).next().is_some()
     }
 
     pub(super) fn insert(&mut self, deleted: &DeletedRecord, now: Now) {
         let DeletedRecord { key, id, deleted, keep_until, group } = *deleted;
         self.take(&(key, id));
         self.tally.add(group, 1);
-        self.rows.insert((key, id), Row { deleted, keep_until, group, since: now.tick });
+        self.rows.insert((id, key), Row { deleted, keep_until, group, since: now.tick });
     }
 
     /// Remembers a deletion. When there are too many, the group of addresses with the most loses those that end
@@ -96,11 +103,11 @@ impl Deletions {
             let life = Lifetime { received: row.deleted, since: row.since, end: row.keep_until };
             clock.is_over(now, life)
         });
-        over.map(|(place, _)| *place)
+        over.map(|((id, key), _)| (*key, *id))
     }
 
-    fn take(&mut self, place: &(RecordKey, RecordId)) {
-        if let Some(row) = self.rows.remove(place) {
+    fn take(&mut self, (key, id): &(RecordKey, RecordId)) {
+        if let Some(row) = self.rows.remove(&(*id, *key)) {
             self.tally.take(&row.group, 1);
         }
     }
@@ -108,7 +115,7 @@ impl Deletions {
     fn soonest_of_largest(&self, rng: &mut dyn CryptoRng) -> Vec<(RecordKey, RecordId)> {
         let Some(largest) = self.tally.largest(rng) else { return Vec::new() };
         let rows = self.rows.iter().filter(|(_, row)| row.group == largest);
-        let mut rows: Vec<_> = rows.map(|(place, row)| (row.keep_until, *place)).collect();
+        let mut rows: Vec<_> = rows.map(|((id, key), row)| (row.keep_until, (*key, *id))).collect();
         rows.sort_unstable();
         rows.into_iter().take(limits::DELETION_BATCH).map(|(_, place)| place).collect()
     }

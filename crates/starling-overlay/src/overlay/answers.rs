@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use starling_proto::addr::Peer;
 use starling_proto::ids::NodeKey;
-use starling_proto::message::Response;
+use starling_proto::message::{Proof, Response};
 
 use super::calls::{Open, Purpose};
 use super::links::Link;
@@ -43,6 +43,7 @@ impl Overlay {
             Purpose::Lookup(task) => self.lookup_answered(context, task, key, answer),
             Purpose::Store(task) => self.store_answered(context, task, key, &answer),
             Purpose::Query(task) => self.query_answered(context, task, key, answer),
+            Purpose::Sample(task) => self.sample_answered(context, task, key, &answer),
             Purpose::AskDialBack => {
                 if answer == Ok(Response::DialBack(true)) {
                     self.reach.promised(context.now.tick);
@@ -138,6 +139,24 @@ impl Overlay {
         }
         if conduct == Conduct::Lied {
             self.caught_lying(context, &from)?;
+        }
+        self.drive(context, id)
+    }
+
+    fn sample_answered(
+        &mut self,
+        context: &mut Context<'_>,
+        id: TaskId,
+        from: NodeKey,
+        answer: &Result<Response, CallError>,
+    ) -> Result<(), StorageError> {
+        if let Some(Task { stage: Stage::Sampling(sampling), .. }) = self.tasks.get_mut(&id) {
+            let proof = match answer {
+                Ok(Response::Proof(proof)) => Some(*proof),
+                Ok(_) => Some(Proof::Missing),
+                Err(_) => None,
+            };
+            sampling.answered(from, proof);
         }
         self.drive(context, id)
     }

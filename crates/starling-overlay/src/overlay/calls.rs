@@ -19,6 +19,8 @@ pub(super) enum Purpose {
     Store(TaskId),
     /// A holder is queried.
     Query(TaskId),
+    /// Does a holder keep what we gave it?
+    Sample(TaskId),
     /// Is it still there?
     Ping,
     /// Our mode has changed.

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use starling_proto::addr::Peer;
 use starling_proto::ids::{Distance, NodeId, NodeKey, RecordId, RecordKey};
 use starling_proto::limits;
-use starling_proto::message::{Mode, Prove, Request, Response};
+use starling_proto::message::{Mode, Proof, Prove, Request, Response};
 use starling_proto::time::{Span, Tick};
 
 use super::backups::{Backups, Giver};
@@ -186,7 +186,7 @@ impl Overlay {
         answer: &Result<Response, CallError>,
     ) -> Result<(), StorageError> {
         let sampled = self.repair.backups.sampled(from, record);
-        if *answer != Ok(Response::Proof(None)) {
+        if *answer != Ok(Response::Proof(Proof::Missing)) {
             return Ok(());
         }
         let Some(peer) = self.table.get(&from).map(|contact| contact.peer()) else { return Ok(()) };

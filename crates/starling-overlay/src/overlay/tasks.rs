@@ -19,6 +19,7 @@ use crate::group::AddressGroup;
 use crate::holder::Offer;
 use crate::io::{Command, OpId, OpResult, Output};
 use crate::lookup::{Found, Lookup, LookupOutput, Thinning};
+use crate::sampling::{Samples, Sampling};
 use crate::storage::StorageError;
 use crate::task::asking::Asking;
 use crate::task::placing::{Placing, PlacingInput, PlacingOutput};
@@ -45,6 +46,7 @@ pub(super) enum TaskKind {
     Store(OpId, Box<Record>),
     Fetch(OpId, Box<Gathering>),
     Query(OpId, Box<Gathering>),
+    Sample(OpId),
 }
 
 /// How far it is. Boxed: only few tasks run, but the map that holds them is part of every overlay.
@@ -53,6 +55,7 @@ pub(super) enum Stage {
     Looking(Box<Lookup>),
     Placing(Box<Placing>),
     Asking(Box<Asking>),
+    Sampling(Box<Sampling>),
 }
 
 /// What one step of a task came to.
@@ -67,7 +70,7 @@ impl Task {
     pub(super) fn next_timeout(&self) -> Option<Tick> {
         match &self.stage {
             Stage::Looking(lookup) => lookup.next_timeout(),
-            Stage::Placing(_) | Stage::Asking(_) => None,
+            Stage::Placing(_) | Stage::Asking(_) | Stage::Sampling(_) => None,
         }
     }
 
@@ -148,6 +151,7 @@ impl Overlay {
                     Some(output) => self.place(context, id, &task.kind, output, placing)?,
                 },
                 Stage::Asking(asking) => self.ask(id, &mut task.kind, asking),
+                Stage::Sampling(sampling) => self.conclude_sample(&task.kind, sampling),
             };
             match step {
                 Step::Again => {}
@@ -163,11 +167,16 @@ impl Overlay {
     /// Asks a peer for a lookup: where we know it before where others say that it is.
     fn ask_for(&mut self, id: TaskId, named: &Peer, request: Request, way: Way) {
         let key = named.key();
-        let known = self.table.get(&key).map(|contact| contact.peer());
-        let known = known.iter().flat_map(|peer| peer.addresses());
-        let peer = Peer::new(key, known.chain(named.addresses()).copied());
+        let peer = self.known_as(named);
         let way = if self.links.contains_key(&key) { Way::Any } else { way };
         self.call_within(peer, request, Purpose::Lookup(id), (self.config.lookup.deadline, way));
+    }
+
+    /// A peer where we know it, before where it was named.
+    fn known_as(&self, named: &Peer) -> Peer {
+        let known = self.table.get(&named.key()).map(|contact| contact.peer());
+        let known = known.iter().flat_map(|peer| peer.addresses());
+        Peer::new(named.key(), known.chain(named.addresses()).copied())
     }
 
     fn begin(&mut self, context: &mut Context<'_>, op: OpId, command: Command) -> Result<(), StorageError> {
@@ -192,6 +201,16 @@ impl Overlay {
                 let gathering = Gathering::new(key, RecordKind::Directory, words, records.gathered);
                 let kind = TaskKind::Query(op, Box::new(gathering));
                 self.begin_lookup(context, kind, key.as_node_id(), records.query_width)
+            }
+            Command::Sample(sample) => {
+                let id = TaskId(self.upkeep.next_task());
+                let (sampling, requests) = Sampling::new(sample);
+                for (peer, prove) in requests {
+                    self.call(self.known_as(&peer), Request::Prove(prove), Purpose::Sample(id));
+                }
+                let stage = Stage::Sampling(Box::new(sampling));
+                self.tasks.insert(id, Task { kind: TaskKind::Sample(op), stage });
+                self.drive(context, id)
             }
         }
     }
@@ -246,6 +265,8 @@ impl Overlay {
                 self.query_own(context, gathering, &mut asking)?;
                 return Ok(Step::Goes(Stage::Asking(Box::new(asking))));
             }
+            // It looks nothing up.
+            TaskKind::Sample(_) => {}
         }
         Ok(Step::Ended)
     }
@@ -299,7 +320,8 @@ impl Overlay {
                 let outcome = self.keep(context, &offer)?;
                 placing.handle(PlacingInput::Answered(self.me, outcome));
             }
-            PlacingOutput::Done(placement) => {
+            PlacingOutput::Done(mut placement) => {
+                placement.samples = Samples::new(record, placing.take_peers(), context.rng);
                 let result = OpResult::Stored(placement);
                 self.outputs.push_back(Output::Done { op: *op, result });
                 return Ok(Step::Ended);
@@ -324,6 +346,16 @@ impl Overlay {
             holders: core::mem::take(&mut asking.holders),
             requests: asking.requests,
         };
+        self.outputs.push_back(Output::Done { op: *op, result });
+        Step::Ended
+    }
+
+    fn conclude_sample(&mut self, kind: &TaskKind, sampling: &mut Sampling) -> Step {
+        let TaskKind::Sample(op) = kind else { return Step::Ended };
+        if !sampling.is_done() {
+            return Step::Waits;
+        }
+        let result = OpResult::Sampled(sampling.finish(self.links.is_empty()));
         self.outputs.push_back(Output::Done { op: *op, result });
         Step::Ended
     }

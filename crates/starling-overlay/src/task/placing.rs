@@ -1,6 +1,6 @@
 //! Storing a record at its holders, and saying truthfully who has it.
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use starling_proto::addr::Peer;
@@ -9,6 +9,7 @@ use starling_proto::message::StoreOutcome;
 
 use super::replicas::{Member, ReplicaSet};
 use crate::io::Placement;
+use crate::sampling::Samples;
 
 /// What became of one store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +38,12 @@ pub(crate) struct Placing {
     me: NodeKey,
     set: ReplicaSet,
     queue: VecDeque<Member>,
-    under_way: BTreeSet<NodeKey>,
+    under_way: BTreeMap<NodeKey, Member>,
     parallelism: usize,
     wanted: usize,
     holders: Vec<NodeKey>,
+    /// The same without ourselves, and where they are.
+    peers: Vec<Peer>,
     refused: Vec<(NodeKey, StoreOutcome)>,
     requests: u32,
     ended: bool,
@@ -57,9 +60,10 @@ impl Placing {
             wanted: queue.len(),
             set,
             queue,
-            under_way: BTreeSet::new(),
+            under_way: BTreeMap::new(),
             parallelism,
             holders: Vec::new(),
+            peers: Vec::new(),
             refused: Vec::new(),
             requests,
             ended: false,
@@ -72,11 +76,12 @@ impl Placing {
             PlacingInput::Answered(key, outcome) => (key, Some(outcome)),
             PlacingInput::Failed(key) => (key, None),
         };
-        if !self.under_way.remove(&key) {
-            return;
-        }
+        let Some(member) = self.under_way.remove(&key) else { return };
         if outcome == Some(StoreOutcome::Stored) {
             self.holders.push(key);
+            if let Member::Peer(peer) = member {
+                self.peers.push(peer);
+            }
             return;
         }
         self.refused.extend(outcome.map(|outcome| (key, outcome)));
@@ -100,15 +105,20 @@ impl Placing {
         }
         match self.queue.pop_front()? {
             Member::Ourselves => {
-                self.under_way.insert(self.me);
+                self.under_way.insert(self.me, Member::Ourselves);
                 Some(PlacingOutput::Keep)
             }
             Member::Peer(peer) => {
-                self.under_way.insert(peer.key());
+                self.under_way.insert(peer.key(), Member::Peer(peer.clone()));
                 self.requests = self.requests.saturating_add(1);
                 Some(PlacingOutput::Send(peer))
             }
         }
+    }
+
+    /// Where the holders are, ourselves left out; worth calling once, when it is placed.
+    pub(crate) fn take_peers(&mut self) -> Vec<Peer> {
+        core::mem::take(&mut self.peers)
     }
 
     fn placement(&mut self) -> Placement {
@@ -119,6 +129,7 @@ impl Placing {
             refused: core::mem::take(&mut self.refused),
             caps_relaxed: self.set.caps_relaxed,
             requests: self.requests,
+            samples: Samples::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use starling_overlay::memory::MemoryStore;
 use starling_overlay::overlay::Overlay;
 use starling_overlay::verify::{RecordRejection, Verify};
 use starling_proto::addr::Peer;
-use starling_proto::ids::{NodeKey, PublisherKey, RecordKey, Signature};
+use starling_proto::ids::{NodeKey, PublisherKey, RecordId, RecordKey, Signature};
 use starling_proto::message::{Hello, Mode, OwnerRequest, Records, Request, Response};
 use starling_proto::record::{Record, RecordBody, RecordKind};
 use starling_proto::time::{Now, Span, Tick, UnixMillis, UnixSeconds};
@@ -252,6 +252,14 @@ impl Net {
             self.nodes[other].connected.remove(&n);
             self.schedule(Span::from_secs(10), other, Event::Input(Input::PeerDown(key)));
         }
+    }
+
+    /// A peer loses a record, and starts again at once.
+    pub(crate) fn forget(&mut self, n: usize, id: RecordId) {
+        use starling_overlay::storage::RecordStore as _;
+        self.nodes[n].store.remove_record(&id).unwrap();
+        self.nodes[n].overlay = self.overlay(self.nodes[n].key, &self.nodes[n].store);
+        self.settle(n);
     }
 
     /// A peer starts again from its disk.

@@ -1,13 +1,17 @@
 //! Records: placed where they belong, counted truthfully, found again, handed on.
 
-use starling_overlay::io::{Command, OpResult};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use starling_overlay::io::{Command, OpResult, Placement};
+use starling_overlay::sampling::Shown;
+use starling_proto::ids::NodeKey;
 use starling_proto::message::Mode;
 use starling_proto::time::Span;
 
 use super::net::{Net, loopback, public, record};
 
 /// Peers that really have a record on their disk.
-fn holders(net: &Net, id: starling_proto::ids::RecordId) -> Vec<starling_proto::ids::NodeKey> {
+fn holders(net: &Net, id: starling_proto::ids::RecordId) -> Vec<NodeKey> {
     use starling_overlay::storage::RecordStore as _;
     let has = |node: &&super::net::Node| node.store.read_record(&id).unwrap().is_some();
     net.nodes.iter().filter(has).map(|node| node.key).collect()
@@ -128,4 +132,42 @@ fn a_far_key_is_not_near() {
         let n = net.nodes.iter().position(|node| node.key == key).unwrap();
         assert!(net.would_hold(n, &record));
     }
+}
+
+/// What the holders of a placement show when some of them are asked, and what that cost.
+fn sample(net: &mut Net, n: usize, placement: &mut Placement) -> (Vec<(NodeKey, Shown)>, u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let sample = placement.samples.draw(placement.id, &mut rng).unwrap();
+    let before = net.nodes[n].calls;
+    let OpResult::Sampled(shown) = net.run(n, Command::Sample(sample)) else { panic!("no sample") };
+    (shown, net.nodes[n].calls - before)
+}
+
+#[test]
+fn holders_show_what_they_keep_for_one_request_each() {
+    let mut net = Net::joined(27, 60, public);
+    let record = record(1, 1, 1, "alice");
+    let mut placement = net.publish(3, &record);
+    let others = placement.holders.iter().filter(|key| **key != net.nodes[3].key).count();
+    assert_eq!(placement.samples.holders(), others, "ourselves we need not ask");
+    let (shown, requests) = sample(&mut net, 3, &mut placement);
+    assert!(shown.len() == 8 && shown.iter().all(|(_, shown)| *shown == Shown::Kept), "{shown:?}");
+    assert_eq!((requests, placement.samples.judge(&shown, true)), (8, others));
+}
+
+#[test]
+fn holders_that_let_go_or_went_away_are_found_out() {
+    let mut net = Net::joined(28, 5, loopback);
+    let record = record(1, 1, 1, "alice");
+    let mut placement = net.publish(0, &record);
+    net.forget(1, record.id());
+    net.kill(2);
+    let (mut shown, requests) = sample(&mut net, 0, &mut placement);
+    shown.sort_unstable_by_key(|(key, _)| net.nodes.iter().position(|node| node.key == *key));
+    let shown: Vec<Shown> = shown.into_iter().map(|(_, shown)| shown).collect();
+    assert_eq!(shown, [Shown::Nothing, Shown::Nothing, Shown::Kept, Shown::Kept]);
+    assert_eq!(requests, 4);
+    [1, 3, 4].into_iter().for_each(|n| net.kill(n));
+    net.run_for(Span::from_secs(60));
+    assert_eq!(sample(&mut net, 0, &mut placement).0, [], "who is cut off learns nothing");
 }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use prost::Message as _;
 
 pub use overlay::{
-    DialBack, Fetch, FindNode, Hello, Matches, Mode, Prove, Query, Records, Refusal, StoreOutcome,
+    DialBack, Fetch, FindNode, Hello, Matches, Mode, Proof, Prove, Query, Records, Refusal, StoreOutcome,
 };
 pub use owner::{Operation, OwnerOperation, OwnerRequest};
 pub use talk::{Deliver, DeviceProof, Sealed};
@@ -69,8 +69,8 @@ pub enum Response {
     Records(Records),
     /// To [`Request::Query`].
     Matches(Matches),
-    /// To [`Request::Prove`]: nothing if the record is not held.
-    Proof(Option<[u8; 32]>),
+    /// To [`Request::Prove`].
+    Proof(Proof),
     /// To [`Request::Owner`] with a list.
     Listed(Vec<RecordId>),
     /// To [`Request::Owner`] with a deletion: how many were there.
@@ -195,9 +195,7 @@ impl Response {
             Self::Stored(outcome) => wire::Stored { outcome: outcome.number() }.encode_to_vec(),
             Self::Records(records) => records.to_wire().encode_to_vec(),
             Self::Matches(matches) => matches.to_wire().encode_to_vec(),
-            Self::Proof(proof) => {
-                wire::Proof { proof: proof.map_or_else(Vec::new, |p| p.to_vec()) }.encode_to_vec()
-            }
+            Self::Proof(proof) => proof.to_wire().encode_to_vec(),
             Self::Listed(ids) => wire::Listed { record_ids: owner::ids_to_wire(ids) }.encode_to_vec(),
             Self::Deleted(count) => wire::Deleted { count: *count }.encode_to_vec(),
             Self::DialBack(accepted) => wire::DialBackResult { accepted: *accepted }.encode_to_vec(),
@@ -223,7 +221,7 @@ impl Response {
             }
             FrameKind::Records => Self::Records(Records::parse(body)?),
             FrameKind::Matches => Self::Matches(Matches::parse(body)?),
-            FrameKind::Proof => Self::Proof(overlay::proof_from_wire(&parse("proof", body)?)?),
+            FrameKind::Proof => Self::Proof(Proof::from_wire(&parse("proof", body)?)?),
             FrameKind::Listed => {
                 Self::Listed(owner::ids_from_wire(&parse::<wire::Listed>("listed", body)?.record_ids)?)
             }

@@ -350,16 +350,37 @@ pub(super) fn parse_nodes(body: &[u8]) -> Result<Vec<Peer>, DecodeError> {
     peers_from_wire(&nodes.peers)
 }
 
-pub(super) fn proof_from_wire(proof: &wire::Proof) -> Result<Option<[u8; 32]>, DecodeError> {
-    if proof.proof.is_empty() {
-        return Ok(None);
+/// What a holder says of a record that it is to prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// It is here: [`Record::proof`](crate::record::Record::proof) of the nonce, unchecked.
+    Held([u8; 32]),
+    /// It is not: the owner of its mailbox has deleted it. The holder's word alone.
+    Deleted,
+    /// It is not here.
+    Missing,
+}
+
+impl Proof {
+    pub(super) fn to_wire(self) -> wire::Proof {
+        match self {
+            Self::Held(proof) => wire::Proof { proof: proof.to_vec(), deleted: false },
+            Self::Deleted => wire::Proof { proof: Vec::new(), deleted: true },
+            Self::Missing => wire::Proof { proof: Vec::new(), deleted: false },
+        }
     }
-    let exact = proof.proof.as_slice().try_into();
-    exact.map(Some).map_err(|_| DecodeError::WrongLength {
-        what: "proof",
-        expected: 32,
-        got: proof.proof.len(),
-    })
+
+    pub(super) fn from_wire(proof: &wire::Proof) -> Result<Self, DecodeError> {
+        if proof.proof.is_empty() {
+            return Ok(if proof.deleted { Self::Deleted } else { Self::Missing });
+        }
+        let exact = proof.proof.as_slice().try_into();
+        exact.map(Self::Held).map_err(|_| DecodeError::WrongLength {
+            what: "proof",
+            expected: 32,
+            got: proof.proof.len(),
+        })
+    }
 }
 
 /// Counts the peers in field `number`, and the addresses of each.

@@ -58,6 +58,11 @@ impl Network {
         self.droppers.insert(index);
     }
 
+    /// A node that keeps from now on what it says it keeps.
+    pub fn reform(&mut self, index: NodeIndex) {
+        self.droppers.remove(&index);
+    }
+
     pub(super) fn drops(&self, index: NodeIndex, request: &Request) -> bool {
         let deposit = |record: &Record| record.body().kind == RecordKind::Deposit;
         self.droppers.contains(&index) && matches!(request, Request::Store(record) if deposit(record))

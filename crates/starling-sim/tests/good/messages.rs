@@ -13,7 +13,7 @@ use starling_proto::ids::{
 };
 use starling_proto::message::{
     Deliver, DeviceProof, DialBack, Fetch, FindNode, Hello, Matches, Mode, Operation, OwnerOperation,
-    OwnerRequest, Prove, Query, Records, Refusal, Request, Response, Sealed, StoreOutcome,
+    OwnerRequest, Proof, Prove, Query, Records, Refusal, Request, Response, Sealed, StoreOutcome,
 };
 use starling_proto::record::{Capability, CapabilityBody, Record, RecordBody, RecordKind, Stamp};
 use starling_proto::time::{Month, Span, UnixMillis, UnixSeconds};
@@ -116,10 +116,10 @@ pub(super) fn responses() -> Vec<Response> {
         Response::Stored(StoreOutcome::Stored),
         Response::Records(Records { records: vec![record()], peers: vec![peer], left_out: 2 }),
         Response::Matches(Matches { records: vec![record()], left_out: 1 }),
-        Response::Proof(Some([7; 32])),
+        Response::Proof(Proof::Held([7; 32])),
         Response::Listed(vec![RecordId::new([8; 32])]),
         Response::Deleted(1),
-        Response::Proof(None),
+        Response::Proof(Proof::Missing),
         Response::Subscribed,
         Response::Notified,
         Response::DialBack(true),

@@ -12,7 +12,7 @@ use crate::talking::fixture::restored;
 use crate::talking::trace::{self, Step};
 
 /// Bob is away, and Ada has written to him.
-fn written(seed: u64, count: usize) -> Net {
+pub(super) fn written(seed: u64, count: usize) -> Net {
     let mut net = Net::new(seed);
     for side in [ADA, BOB] {
         net.publish_bundle(side);
@@ -26,11 +26,11 @@ fn written(seed: u64, count: usize) -> Net {
     net
 }
 
-fn expected(count: usize) -> Vec<String> {
+pub(super) fn expected(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("ada {n}")).collect()
 }
 
-fn steps(net: &Net, id: &starling_proto::ids::MessageId) -> Vec<(Step, u32)> {
+pub(super) fn steps(net: &Net, id: &starling_proto::ids::MessageId) -> Vec<(Step, u32)> {
     let steps = trace::steps(&net.sides[ADA].store, id).unwrap();
     steps.iter().map(|step| (step.step, step.peers)).collect()
 }

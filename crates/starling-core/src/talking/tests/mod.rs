@@ -2,6 +2,7 @@
 
 mod mail;
 mod net;
+mod watched;
 
 use std::collections::BTreeSet;
 

@@ -10,6 +10,7 @@ use starling_crypto::keys::{DepositorSecret, MailboxSecret, SigningSecret as _};
 use starling_crypto::secret::Secret;
 use starling_crypto::session::{OlmAccount as _, SessionBook, Vodozemac, VodozemacSession};
 use starling_overlay::io::{CallError, ChannelBinding, Placement, Remote};
+use starling_overlay::sampling::Shown;
 use starling_proto::content::{ContentKind, HandOver, MailboxEpoch, MailboxGrant, MessageText, Said};
 use starling_proto::identity::{Bundle, Envelope};
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, OlmKey, RecordKey};
@@ -25,6 +26,7 @@ use crate::io::Way;
 use crate::meeting::Mail;
 use crate::memory::MemoryStore;
 use crate::publisher::Due;
+use crate::sampling::fixture::placement_of;
 use crate::storage::{SessionStore as _, Slot, SlotStore as _};
 use crate::wish::{Tag, Wish};
 
@@ -61,6 +63,7 @@ enum Travel {
     Answer { to: usize, question: u64, answer: Result<Response, CallError> },
     Fetched { to: usize, question: u64, records: Vec<Record> },
     Stored { to: usize, question: u64, placement: Placement },
+    Sampled { to: usize, question: u64, shown: Vec<(NodeKey, Shown)> },
 }
 
 pub(super) struct Net {
@@ -91,6 +94,12 @@ pub(super) struct Net {
     pub(super) alone: bool,
     /// How many peers keep a deposit, and of how many that should.
     pub(super) holders: (usize, usize),
+    /// What holders show when they are asked whether they keep a letter.
+    pub(super) shows: fn(u8) -> Shown,
+    /// Whether nobody can be asked.
+    pub(super) cut_off: bool,
+    /// How many were asked so far.
+    pub(super) asked: usize,
 }
 
 pub(super) fn seed_of(side: usize) -> u64 {
@@ -124,6 +133,9 @@ impl Net {
             lost_deliveries: 0,
             mail: [Vec::new(), Vec::new()],
             holders: (40, 40),
+            shows: |_| Shown::Kept,
+            cut_off: false,
+            asked: 0,
             alone: false,
         };
         let keys = reserve_keys(&mut net.sides[BOB].store, &mut net.rng);
@@ -368,6 +380,9 @@ impl Net {
             Travel::Stored { to, question, placement } => {
                 self.with(to, |talking, context| talking.handle_stored(context, question, Some(&placement)));
             }
+            Travel::Sampled { to, question, shown } => {
+                self.with(to, |talking, context| talking.handle_sampled(context, question, &shown));
+            }
             Travel::Fetched { to, question, records } => {
                 self.with(to, |talking, context| talking.handle_fetched(context, question, &records));
             }
@@ -385,19 +400,19 @@ impl Net {
                 let others = (0..holders).map(|n| NodeKey::new([n as u8; 32])).collect();
                 let us = self.sides[side].identity.node().public();
                 let (holders, wanted) = if self.alone { (vec![us], 1) } else { (others, wanted) };
-                let placement = Placement {
-                    id: record.id(),
-                    holders,
-                    wanted,
-                    refused: Vec::new(),
-                    caps_relaxed: false,
-                    requests: 1,
-                };
+                let placement = placement_of(&record, &holders, &us, wanted);
                 let kept = &mut self.mail[1 - side];
                 if !placement.holders.is_empty() && !kept.contains(&record) {
                     kept.push(record);
                 }
                 self.queue.push_back(Travel::Stored { to: side, question, placement });
+            }
+            Wish::Sample { tag: Tag::Talk(question), sample } => {
+                self.asked += sample.questions.len();
+                let keys = sample.questions.iter().map(|(peer, _)| peer.key());
+                let shown = keys.map(|key| (key, (self.shows)(key.as_bytes()[0])));
+                let shown = shown.filter(|_| !self.cut_off).collect();
+                self.queue.push_back(Travel::Sampled { to: side, question, shown });
             }
             Wish::Call { tag: Tag::Talk(question), way, request, .. } => {
                 self.note(side, &request);
@@ -506,7 +521,10 @@ fn context<'a>(
 
 fn is_for(travel: &Travel, side: usize) -> bool {
     match travel {
-        Travel::Answer { to, .. } | Travel::Fetched { to, .. } | Travel::Stored { to, .. } => *to == side,
+        Travel::Answer { to, .. }
+        | Travel::Fetched { to, .. }
+        | Travel::Stored { to, .. }
+        | Travel::Sampled { to, .. } => *to == side,
         Travel::Request { .. } => false,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use starling_proto::ids::RecordKey;
 use starling_proto::limits as proto_limits;
-use starling_proto::message::{Matches, Prove, Query, Records, Response, StoreOutcome};
+use starling_proto::message::{Matches, Proof, Prove, Query, Records, Response, StoreOutcome};
 use starling_proto::record::{Record, RecordKind};
 
 use crate::holder::testing::{DAY, Desk, Maker, START, mailbox};
@@ -120,9 +120,9 @@ fn a_proof_needs_the_record() {
     desk.put(&here);
     let record = here.make();
     let prove = Prove { record: record.id(), nonce: [9; proto_limits::NONCE] };
-    assert_eq!(desk.holder.prove(&desk.store, &prove).unwrap(), Some(record.proof(&prove.nonce)));
+    assert_eq!(desk.holder.prove(&desk.store, &prove).unwrap(), Proof::Held(record.proof(&prove.nonce)));
     let none = Prove { record: nowhere, ..prove };
-    assert_eq!(desk.holder.prove(&desk.store, &none).unwrap(), None);
+    assert_eq!(desk.holder.prove(&desk.store, &none).unwrap(), Proof::Missing);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use starling_proto::message::Prove;
 use starling_proto::message::StoreOutcome::Stored;
+use starling_proto::message::{Proof, Prove};
 
 use crate::holder::Wanted;
 use crate::holder::testing::{Desk, Maker, held};
@@ -26,10 +26,10 @@ fn dsk_03_a_damaged_row_hides_nothing_else_and_can_be_replaced() {
     assert_eq!((found.records, found.left_out), (vec![whole.make()], 0));
     assert_eq!(desk.holder.usage().damaged, 2);
     let prove = Prove { record: record.id(), nonce: [0; 16] };
-    assert_eq!(desk.holder.prove(&desk.store, &prove).unwrap(), None);
+    assert_eq!(desk.holder.prove(&desk.store, &prove).unwrap(), Proof::Missing);
     assert_eq!(desk.put(&damaged), Stored, "a whole one takes its place");
     assert_eq!(desk.holder.usage().damaged, 1);
     assert_eq!(desk.sweep(false), 1);
     assert!(desk.has(&whole) && desk.has(&damaged) && !desk.has(&missing));
-    assert!(desk.holder.prove(&desk.store, &prove).unwrap().is_some());
+    assert!(matches!(desk.holder.prove(&desk.store, &prove).unwrap(), Proof::Held(_)));
 }

@@ -1,9 +1,9 @@
 //! What a mailbox's owner may do.
 
-use starling_proto::ids::NodeKey;
+use starling_proto::ids::{NodeKey, RecordId};
 use starling_proto::limits as proto_limits;
 use starling_proto::message::StoreOutcome::{HaveNewer, NotServing, Stored};
-use starling_proto::message::{Operation, Records, Refusal, Response};
+use starling_proto::message::{Operation, Proof, Prove, Records, Refusal, Response};
 
 use crate::holder::Notice;
 use crate::holder::testing::{DAY, Desk, Maker, group, mailbox};
@@ -70,6 +70,10 @@ fn what_is_deleted_does_not_come_back() {
     let ids = vec![here.make().id(), late.make().id()];
     assert_eq!(desk.owner(5, 1, Operation::Delete(ids)), Response::Deleted(1));
     assert_eq!((desk.put(&here), desk.put(&late)), (HaveNewer, HaveNewer));
+    let prove = |record: RecordId| Prove { record, nonce: [0; proto_limits::NONCE] };
+    let says = |desk: &mut Desk, record| desk.holder.prove(&desk.store, &prove(record)).unwrap();
+    assert_eq!(says(&mut desk, here.make().id()), Proof::Deleted, "whoever left it need not leave it again");
+    assert_eq!(says(&mut desk, Maker::mail(1, 3).make().id()), Proof::Missing);
     desk.restart();
     assert_eq!((desk.put(&here), desk.put(&late)), (HaveNewer, HaveNewer));
     desk.sweep(true);

@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use starling_proto::ids::AccountKey;
+use starling_proto::limits;
 use starling_proto::time::UnixMillis;
 
 use crate::wire;
@@ -22,9 +23,29 @@ pub struct Shared {
     /// Whether the account's list names this device no more.
     pub revoked: bool,
     removed: BTreeMap<AccountKey, UnixMillis>,
+    latest: UnixMillis,
 }
 
 impl Shared {
+    /// The date of what is changed now: later than all that this device knows of, so that a clock which is behind does not
+    /// make a decision one that never was.
+    pub fn date(&mut self, now: UnixMillis) -> UnixMillis {
+        self.latest = now.max(UnixMillis::new(self.latest.get().saturating_add(1)));
+        self.latest
+    }
+
+    /// The date of what was changed on another device. A clock that is far ahead would have the last word for ever.
+    pub fn seen(&mut self, at: UnixMillis, now: UnixMillis) -> UnixMillis {
+        let at = at.min(UnixMillis::new(now.get().saturating_add(limits::CLOCK_SLACK.as_ms())));
+        self.latest = self.latest.max(at);
+        at
+    }
+
+    /// Somebody is known again.
+    pub fn known(&mut self, account: &AccountKey) {
+        self.removed.remove(account);
+    }
+
     /// When somebody was removed, as far as it is remembered.
     #[must_use]
     pub fn removed(&self, account: &AccountKey) -> Option<UnixMillis> {
@@ -52,6 +73,7 @@ impl Shared {
             settings_ms: self.settings.get(),
             removed: removed.collect(),
             revoked: self.revoked,
+            latest_ms: self.latest.get(),
         };
         prost::Message::encode_to_vec(&stored)
     }
@@ -67,6 +89,7 @@ impl Shared {
             profile: UnixMillis::new(stored.profile_ms),
             settings: UnixMillis::new(stored.settings_ms),
             revoked: stored.revoked,
+            latest: UnixMillis::new(stored.latest_ms),
             removed: removed.collect::<Option<_>>()?,
         })
     }
@@ -75,6 +98,17 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_go_forward_whatever_the_clocks_say() {
+        let mut shared = Shared::default();
+        let at = UnixMillis::new;
+        assert_eq!(shared.date(at(1000)), at(1000));
+        assert_eq!(shared.date(at(10)), at(1001), "our own clock was set back");
+        assert_eq!((shared.seen(at(5000), at(1000)), shared.date(at(1000))), (at(5000), at(5001)));
+        let far = shared.seen(at(u64::MAX), at(1000));
+        assert_eq!(far, at(1000 + limits::CLOCK_SLACK.as_ms()));
+    }
 
     #[test]
     fn it_round_trips_and_remembers_the_newest() {

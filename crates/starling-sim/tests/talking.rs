@@ -457,7 +457,7 @@ fn par_02_two_devices_of_one_account_that_were_apart_agree_again() {
         assert!(all_there, "each device knows what has arrived: {seen:#?}");
         let known = contacts(&mut network, device);
         assert_eq!(known.len(), 1);
-        // Of two decisions the later one counts, whole.
-        assert!(known[0].verified && known[0].petname.is_none(), "{known:?}");
+        assert!(known[0].verified, "decided at the desk: {known:?}");
+        assert_eq!(known[0].petname, None, "of two changes of names the later one counts, whole");
     }
 }

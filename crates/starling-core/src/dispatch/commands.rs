@@ -29,6 +29,10 @@ impl<A: OlmAccount> Core<A> {
             self.refuse(id, CommandError::disk_full());
             return Ok(());
         }
+        if self.shared.revoked && writes(&command) {
+            self.refuse(id, CommandError::revoked());
+            return Ok(());
+        }
         let result = match command {
             Command::Join(peers) => {
                 let peers = peers.into_iter().map(Peer::from).collect();

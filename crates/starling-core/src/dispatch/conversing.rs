@@ -17,7 +17,7 @@ use starling_proto::time::{Now, Span};
 use super::{Context, Core, Errand};
 use crate::directory;
 use crate::io::{CommandError, CommandOutput, ContactChange, MessageChange, Newcomer};
-use crate::meeting::{self, ContactError, Meeting};
+use crate::meeting::{self, ContactError, Decided, Meeting};
 use crate::storage::{CoreStore, MessageKind, MessageRow, MessageState, StorageError};
 use crate::talking::view::Page;
 use crate::talking::{SendError, Talking, history, trace};
@@ -75,7 +75,7 @@ impl<A: OlmAccount> Core<A> {
             self.errand(context, Errand::Join(None), overlay_io::Command::Join(peers))?;
         }
         if let Ok(account) = &added {
-            self.decided(context, account)?;
+            self.decided(context, account, Decided::Standing)?;
         }
         Ok(added.and_then(|account| self.contact_output(&account, context.now)))
     }
@@ -98,7 +98,11 @@ impl<A: OlmAccount> Core<A> {
             ContactChange::SetVerified(verified) => meeting.set_verified(context, who, *verified),
         })?;
         if let Ok(account) = &changed {
-            self.decided(context, account)?;
+            let what = match change {
+                ContactChange::Rename(_) | ContactChange::SetVerified(_) => Decided::Name,
+                _ => Decided::Standing,
+            };
+            self.decided(context, account, what)?;
         }
         Ok(changed.and_then(|account| {
             // Who is forgotten is shown as they were.

@@ -5,7 +5,6 @@ use starling_crypto::session::OlmAccount;
 use starling_proto::content::{Card, Kept, KeptKind, Own};
 use starling_proto::identity::DeviceRequest;
 use starling_proto::ids::{AccountKey, DeviceKey};
-use starling_proto::limits;
 use starling_proto::record::RecordKind;
 use starling_proto::time::UnixMillis;
 
@@ -13,6 +12,7 @@ use super::{Context, Core};
 use crate::directory;
 use crate::identity::LinkError;
 use crate::io::{CommandError, CommandOutput, Event, Output, WarningCode};
+use crate::meeting::Decided;
 use crate::profile::Profile;
 use crate::settings::Settings;
 use crate::storage::{Slot, StorageError};
@@ -37,11 +37,11 @@ impl<A: OlmAccount> Core<A> {
         context: &mut Context<'_>,
         request: &DeviceRequest,
     ) -> Result<Result<CommandOutput, CommandError>, StorageError> {
-        if self.shared.revoked {
-            return Ok(Err(CommandError::revoked()));
-        }
         match self.identity.link(context.store, request, context.now.seconds()) {
-            Ok(true) => self.list_made(context)?,
+            Ok(true) => {
+                self.want_entries(context.now);
+                self.meet(context, |meeting, context| meeting.own_list_made(context))?;
+            }
             Ok(false) => {}
             Err(LinkError::Storage(error)) => return Err(error),
             Err(error) => return Ok(Err(error.into())),
@@ -54,11 +54,8 @@ impl<A: OlmAccount> Core<A> {
         context: &mut Context<'_>,
         device: &DeviceKey,
     ) -> Result<Result<CommandOutput, CommandError>, StorageError> {
-        if self.shared.revoked {
-            return Ok(Err(CommandError::revoked()));
-        }
         match self.identity.revoke(context.store, device, context.now.seconds()) {
-            Ok(()) => self.list_made(context)?,
+            Ok(()) => self.list_changed(context, true)?,
             Err(LinkError::Storage(error)) => return Err(error),
             Err(error) => return Ok(Err(error.into())),
         }
@@ -74,29 +71,30 @@ impl<A: OlmAccount> Core<A> {
         let known = self.identity.list();
         let reset = known.compare(&list) == Ok(ListChange::Reset);
         let (account, added) = (self.identity.account(), known.added_in(&list).count());
+        let fewer = known.devices().any(|device| list.device(&device.key()).is_err());
         if self.identity.adopt(context.store, list)? {
             if reset || added > 0 {
                 self.outputs.push_back(Output::Event(Event::DevicesChanged { account, added, reset }));
             }
-            return self.list_changed(context);
+            return self.list_changed(context, fewer);
         }
         if !self.shared.revoked {
             self.shared.revoked = true;
             context.store.write_slot(Slot::Shared, &self.shared.encode())?;
             self.withdraw(context);
         }
-        self.outputs.push_back(Output::Event(revoked()));
+        if !core::mem::replace(&mut self.told_revoked, true) {
+            self.outputs.push_back(Output::Event(revoked()));
+        }
         Ok(())
     }
 
-    fn list_made(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+    /// Whoever was revoked is to find this device no more: with `fewer` devices its locator and its mailboxes are
+    /// replaced, and all others are told, with the list.
+    fn list_changed(&mut self, context: &mut Context<'_>, fewer: bool) -> Result<(), StorageError> {
         self.want_entries(context.now);
-        self.meet(context, |meeting, context| meeting.own_list_made(context))
-    }
-
-    fn list_changed(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
-        self.want_entries(context.now);
-        self.meet(context, |meeting, context| meeting.own_devices_changed(context))
+        self.meet(context, |meeting, context| meeting.own_devices_changed(context))?;
+        if fewer { self.replace_locator(context) } else { Ok(()) }
     }
 
     /// Whoever is no device of the account any more says nothing in its name.
@@ -108,7 +106,7 @@ impl<A: OlmAccount> Core<A> {
 
     /// The user has changed what the devices have in common, or decided something about somebody.
     pub(super) fn share(&mut self, context: &mut Context<'_>, what: KeptKind) -> Result<(), StorageError> {
-        let changed_at = context.now.wall;
+        let changed_at = self.shared.date(context.now.wall);
         let value = match what {
             KeptKind::Profile => {
                 self.shared.profile = changed_at;
@@ -129,44 +127,50 @@ impl<A: OlmAccount> Core<A> {
         &mut self,
         context: &mut Context<'_>,
         account: &AccountKey,
+        what: Decided,
     ) -> Result<(), StorageError> {
-        if self.meeting.contacts().get(account).is_none() {
-            self.note_removed(context, *account, context.now.wall)?;
-        }
-        self.meet(context, |meeting, context| meeting.decided(context, account))
+        let at = self.shared.date(context.now.wall);
+        self.note_whether_removed(context, account, at)?;
+        self.meet(context, |meeting, context| meeting.decided(context, account, (what, at)))
     }
 
-    fn note_removed(
+    fn note_whether_removed(
         &mut self,
         context: &mut Context<'_>,
-        account: AccountKey,
+        account: &AccountKey,
         at: UnixMillis,
     ) -> Result<(), StorageError> {
-        self.shared.remove(account, at);
+        match self.meeting.contacts().get(account) {
+            Some(_) => self.shared.known(account),
+            None => self.shared.remove(*account, at),
+        }
         context.store.write_slot(Slot::Shared, &self.shared.encode())
     }
 
     /// Another device of ours says what the user has decided or changed there.
     pub(super) fn take_own(&mut self, context: &mut Context<'_>, own: Own) -> Result<(), StorageError> {
         match own {
-            Own::Card(card) => self.take_card(context, &card),
+            Own::Card(card) => self.take_card(context, card),
             Own::Kept(kept) => self.take_kept(context, &kept),
             Own::Copy { .. } => Ok(()),
         }
     }
 
-    fn take_card(&mut self, context: &mut Context<'_>, card: &Card) -> Result<(), StorageError> {
-        let removed = self.shared.removed(&card.account);
-        if self.meet(context, |meeting, context| meeting.take_card(context, card, removed))? {
-            self.note_removed(context, card.account, card.changed_at)?;
+    fn take_card(&mut self, context: &mut Context<'_>, mut card: Card) -> Result<(), StorageError> {
+        let now = context.now.wall;
+        card.standing_at = self.shared.seen(card.standing_at, now);
+        card.named_at = self.shared.seen(card.named_at, now);
+        let (account, at) = (card.account, card.standing_at);
+        let removed = self.shared.removed(&account);
+        let is_removed = self.meet(context, |meeting, context| meeting.take_card(context, &card, removed))?;
+        if is_removed || self.meeting.contacts().get(&account).is_some() {
+            return self.note_whether_removed(context, &account, at);
         }
         Ok(())
     }
 
     fn take_kept(&mut self, context: &mut Context<'_>, kept: &Kept) -> Result<(), StorageError> {
-        // A clock that is far ahead would have the last word for ever.
-        let latest = context.now.wall.get().saturating_add(limits::CLOCK_SLACK.as_ms());
-        let changed_at = kept.changed_at.min(UnixMillis::new(latest));
+        let changed_at = self.shared.seen(kept.changed_at, context.now.wall);
         match kept.what {
             KeptKind::Profile if changed_at > self.shared.profile => {
                 let profile = Profile::decode(&kept.value);

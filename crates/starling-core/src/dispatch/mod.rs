@@ -93,6 +93,8 @@ pub struct Core<A: OlmAccount> {
     profile: Profile,
     settings: Settings,
     shared: Shared,
+    /// Whether the user has been told that this device is none of the account's.
+    told_revoked: bool,
     overlay: Overlay,
     publisher: Publisher,
     verifier: Box<dyn Verify + Send>,
@@ -165,6 +167,7 @@ impl<A: OlmAccount> Core<A> {
             profile,
             settings,
             shared,
+            told_revoked: false,
             overlay,
             publisher,
             meeting,
@@ -183,9 +186,7 @@ impl<A: OlmAccount> Core<A> {
             outputs: VecDeque::new(),
             measured: VecDeque::new(),
         };
-        if !core.shared.revoked {
-            core.want_entries(now);
-        }
+        core.want_entries(now);
         Ok(core)
     }
 

@@ -57,7 +57,10 @@ impl<A: OlmAccount> Core<A> {
 
     /// Publishes a device list of later end while the last one still counts.
     pub(super) fn renew_list(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
-        if self.may_not_renew || self.shared.revoked {
+        // Of several devices one may have signed a list since that this one has not seen.
+        let alone = self.identity.list().list().body().devices.len() == 1;
+        let informed = alone || self.meeting.own_list_is_known();
+        if self.may_not_renew || self.shared.revoked || !informed {
             return Ok(());
         }
         match self.identity.renew_list(context.store, context.now.seconds()) {
@@ -72,6 +75,9 @@ impl<A: OlmAccount> Core<A> {
 
     /// Tells the publisher what is to lie in the directory now.
     pub(super) fn want_entries(&mut self, now: Now) {
+        if self.shared.revoked {
+            return;
+        }
         let wanted = directory::publications(&self.profile, &self.identity);
         self.publisher.want(RecordKind::Directory, wanted, now);
         self.publisher.want(RecordKind::Account, [directory::account_record(&self.identity)], now);

@@ -16,7 +16,7 @@ use starling_proto::time::Span;
 
 use super::{Context, Core, Errand, StampFor};
 use crate::io::{CallId, CommandError, CommandOutput, Event, Output, WarningCode, Way};
-use crate::meeting::{self, OWN_BINDING, Outcome};
+use crate::meeting::{self, Decided, OWN_BINDING, Outcome};
 use crate::storage::{MessageState, Slot, StorageError};
 use crate::talking::Notice;
 use crate::wish::{Tag, Wish};
@@ -143,7 +143,7 @@ impl<A: OlmAccount> Core<A> {
         match (self.errands.remove(&op), result) {
             (Some(Errand::Join(who)), OpResult::Joined { peers }) => {
                 if peers > 0 {
-                    self.meeting.joined(context.now);
+                    self.meet(context, |meeting, context| meeting.joined(context));
                     self.talk(context, |talking, context| talking.joined(context))?;
                 }
                 if let Some(id) = who {
@@ -211,6 +211,8 @@ impl<A: OlmAccount> Core<A> {
     ) -> Result<(), StorageError> {
         match output {
             meeting::Output::Wish(wish) => self.grant(context, wish)?,
+            // Nobody is to write to a device that is none of the account's.
+            meeting::Output::Publish(_) if self.shared.revoked => {}
             meeting::Output::Publish(bundle) => {
                 self.publisher.want(RecordKind::Bundle, [bundle], context.now);
             }
@@ -239,6 +241,7 @@ impl<A: OlmAccount> Core<A> {
                     meeting.mail_taken(context, &mailbox, &taken.done, taken.held);
                 });
             }
+            meeting::Output::Decided(account) => self.decided(context, &account, Decided::Standing)?,
             meeting::Output::OwnList(list) => self.take_own_list(context, list)?,
             meeting::Output::ReplaceLocator => self.replace_locator(context)?,
             meeting::Output::Event(meeting::Event::Sent { account, .. })

@@ -62,6 +62,9 @@ impl<A: OlmAccount> Meeting<A> {
         list: VerifiedDeviceList,
     ) -> Result<(), StorageError> {
         let verdict = self.judge(arrival);
+        if self.contacts.is_own(&arrival.request.body().account) {
+            self.own_list_found(context, list.clone());
+        }
         let known = self.contacts.get(&arrival.request.body().account);
         let waits_already = known.is_some_and(|contact| contact.state == ContactState::Incoming);
         let needs_room = verdict == Verdict::Show && !waits_already;
@@ -85,6 +88,12 @@ impl<A: OlmAccount> Meeting<A> {
         let contact = self.filled(context, arrival, list);
         match verdict {
             Verdict::Show => self.show(context, contact, waits_already),
+            Verdict::Accept => {
+                let account = contact.account;
+                self.agree(context, contact)?;
+                self.errands.say(Output::Decided(account));
+                Ok(())
+            }
             _ => self.agree(context, contact),
         }
     }
@@ -117,7 +126,10 @@ impl<A: OlmAccount> Meeting<A> {
         if Name::new(body.name.as_str()).is_ok() {
             contact.name.clone_from(&body.name);
         }
-        contact.note.clone_from(&body.note);
+        // A further device of theirs asks without words.
+        if !body.note.is_empty() || contact.state != ContactState::Incoming {
+            contact.note.clone_from(&body.note);
+        }
         contact.work_bits = arrival.work_bits;
         self.take_list(context, &mut contact, list);
         if contact.state == ContactState::Declined {
@@ -167,7 +179,9 @@ impl<A: OlmAccount> Meeting<A> {
             contact.approach = None;
             self.approaches.end(&account);
         }
-        self.refresh.later(account, context.now.tick, context.rng);
+        if !self.contacts.is_own(&account) {
+            self.refresh.later(account, context.now.tick, context.rng);
+        }
         let untold: Vec<DeviceKey> = contact.untold().copied().collect();
         contact.can_find_us |= !untold.is_empty();
         for device in contact.devices.values_mut().filter(|device| device.found_at.is_some()) {

@@ -50,8 +50,10 @@ pub struct Contact {
     pub(super) work_bits: u8,
     /// Whether they may know our present locator: we asked them, or told one of their devices.
     pub(super) can_find_us: bool,
-    /// When the user last decided something about them, on whatever device.
-    pub(super) changed_at: UnixMillis,
+    /// When the user last decided how they stand, on whatever device.
+    pub(super) standing_at: UnixMillis,
+    /// When the user last named or checked them, on whatever device.
+    pub(super) named_at: UnixMillis,
 }
 
 /// What we know of a contact's device.
@@ -138,7 +140,8 @@ impl Contact {
             declined_by_us: false,
             work_bits: 0,
             can_find_us: false,
-            changed_at: UnixMillis::new(0),
+            standing_at: UnixMillis::new(0),
+            named_at: UnixMillis::new(0),
         }
     }
 
@@ -233,7 +236,8 @@ impl Contact {
             approach: self.approach.as_ref().map(Plan::to_wire),
             work_bits: u32::from(self.work_bits),
             can_find_us: self.can_find_us,
-            changed_at_ms: self.changed_at.get(),
+            standing_at_ms: self.standing_at.get(),
+            named_at_ms: self.named_at.get(),
         };
         ContactRow {
             account: self.account,
@@ -282,7 +286,8 @@ impl Contact {
         self.declined_by_us = body.declined_by_us;
         self.work_bits = u8::try_from(body.work_bits).ok()?;
         self.can_find_us = body.can_find_us;
-        self.changed_at = UnixMillis::new(body.changed_at_ms);
+        self.standing_at = UnixMillis::new(body.standing_at_ms);
+        self.named_at = UnixMillis::new(body.named_at_ms);
         Some(())
     }
 }
@@ -439,7 +444,8 @@ mod tests {
         contact.declined_by_us = true;
         contact.work_bits = 12;
         contact.can_find_us = true;
-        contact.changed_at = UnixMillis::new(12);
+        contact.standing_at = UnixMillis::new(12);
+        contact.named_at = UnixMillis::new(13);
         contact
     }
 

@@ -13,18 +13,25 @@ pub(super) fn newest(
     known: Option<&VerifiedDeviceList>,
     records: &[Record],
 ) -> Option<VerifiedDeviceList> {
+    of(account, records).fold(known.cloned(), |newest, list| match &newest {
+        Some(seen) if !follows(seen, &list) => newest,
+        _ => Some(list),
+    })
+}
+
+/// The good lists of an account among records that were fetched.
+pub(super) fn of<'a>(
+    account: &'a AccountKey,
+    records: &'a [Record],
+) -> impl Iterator<Item = VerifiedDeviceList> + 'a {
     let key = RecordKey::for_account(account);
     let of_account = records
         .iter()
         .map(Record::body)
-        .filter(|body| body.kind == RecordKind::Account && body.key == key && !body.tombstone);
+        .filter(move |body| body.kind == RecordKind::Account && body.key == key && !body.tombstone);
     of_account
         .filter_map(|body| DeviceList::decode(&body.payload).ok())
         .filter_map(|list| VerifiedDeviceList::verify(list, account).ok())
-        .fold(known.cloned(), |newest, list| match &newest {
-            Some(seen) if !follows(seen, &list) => newest,
-            _ => Some(list),
-        })
 }
 
 /// Whether a list replaces the one seen before.

@@ -35,6 +35,8 @@ pub struct Meeting<A> {
     pub(super) refresh: Refresh,
     pub(super) retelling: Retelling,
     pub(super) errands: Errands,
+    /// Whether our own account record has been read since the start.
+    pub(super) own_list_known: bool,
     upkeep: Tick,
     olm: PhantomData<fn() -> A>,
 }
@@ -57,6 +59,7 @@ impl<A: OlmAccount> Meeting<A> {
             errands: Errands::default(),
             // Loading writes nothing: what has come to its end meanwhile is looked for by the first tick.
             upkeep: context.now.tick,
+            own_list_known: false,
             olm: PhantomData,
         };
         let now = context.now.tick;
@@ -174,8 +177,9 @@ impl<A: OlmAccount> Meeting<A> {
     }
 
     /// We are in the network: what has come meanwhile is read at once.
-    pub fn joined(&mut self, now: Now) {
-        self.inbox.joined(now.tick);
+    pub fn joined(&mut self, context: &Context<'_>) {
+        self.inbox.joined(context.now.tick);
+        self.refresh.at_once(&context.me.identity.account(), context.now.tick);
     }
 
     /// This peer says that something has come: believed only of holders that were asked to tell us of this mailbox.
@@ -216,7 +220,7 @@ impl<A: OlmAccount> Meeting<A> {
             Errand::Requester(account) => self.requester_read(context, account, fetched(outcome))?,
             Errand::Refresh(account) => {
                 self.refresh.ended(&account);
-                self.refreshed(context, account, &fetched(outcome).0)?;
+                self.refreshed(context, account, fetched(outcome))?;
             }
             Errand::Holders(_) | Errand::Connect(..) | Errand::Own(..) | Errand::Keep(..) => {
                 self.holder_done(context, errand, outcome);
@@ -277,15 +281,15 @@ impl<A: OlmAccount> Meeting<A> {
         &mut self,
         context: &mut Context<'_>,
         account: AccountKey,
-        records: &[Record],
+        (records, holders): (Vec<Record>, usize),
     ) -> Result<(), StorageError> {
         if self.contacts.is_own(&account) {
-            self.own_list_read(context, records);
+            self.own_list_read(context, (&records, holders));
             return Ok(());
         }
         let Some(mut contact) = self.contacts.get(&account).cloned() else { return Ok(()) };
         let known = contact.list.clone();
-        match lists::newest(&account, known.as_ref(), records) {
+        match lists::newest(&account, known.as_ref(), &records) {
             Some(list) if known.as_ref() != Some(&list) => {
                 self.take_list(context, &mut contact, list);
                 self.put(context, contact)

@@ -54,6 +54,7 @@ pub use inbox::OWN_BINDING;
 pub use invite::{DEFAULT_LIFE as INVITE_LIFE, INVITES, LONGEST_LIFE as LONGEST_INVITE_LIFE};
 pub use machine::Meeting;
 pub use mail::Mail;
+pub use own::Decided;
 
 use crate::identity::Identity;
 use crate::publisher::Wanted;
@@ -121,6 +122,8 @@ pub enum Output {
     Mail(Mail),
     /// Somebody was blocked or removed who can read our locator: it is to be replaced, and [`Meeting::locator_replaced`] called.
     ReplaceLocator,
+    /// Somebody has become a contact by what the user has decided before: the other devices are to know.
+    Decided(AccountKey),
     /// Our own account has another device list.
     OwnList(VerifiedDeviceList),
     /// For the faces.

@@ -4,12 +4,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use starling_crypto::CryptoError;
 use starling_crypto::identity::VerifiedDeviceList;
 use starling_crypto::session::OlmAccount;
 use starling_proto::content::{Card, CardStanding, ContentKind, Own};
 use starling_proto::identity::Name;
 use starling_proto::ids::AccountKey;
-use starling_proto::limits;
 use starling_proto::record::Record;
 use starling_proto::time::UnixMillis;
 
@@ -19,6 +19,15 @@ use crate::storage::{ContactState, StorageError};
 
 /// What another device of the account reads in the request of this one.
 const OWN: &str = "We are devices of one account.";
+
+/// What the user has decided about somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// How they stand.
+    Standing,
+    /// What they are called, and whether they were checked.
+    Name,
+}
 
 impl<A: OlmAccount> Meeting<A> {
     /// The account's device list may be another one: the row of the others follows it, and they are told.
@@ -64,12 +73,29 @@ impl<A: OlmAccount> Meeting<A> {
         accepted.into_iter().try_for_each(|contact| self.tell_anew(context, contact))
     }
 
-    /// Our own account record was read.
-    pub(super) fn own_list_read(&mut self, context: &Context<'_>, records: &[Record]) {
+    /// Our own account record was read, at so many holders.
+    pub(super) fn own_list_read(&mut self, context: &Context<'_>, (records, holders): (&[Record], usize)) {
+        self.own_list_known |= holders > 0;
         let (account, list) = (context.me.identity.account(), context.me.identity.list());
-        if let Some(newest) = lists::newest(&account, Some(list), records) {
-            self.own_list_found(context, newest);
+        // Whoever may revoke this device has signed that for itself: also a list that contradicts ours says it.
+        let own = context.me.identity.device();
+        let revoking =
+            lists::of(&account, records).find(|list| list.device(&own) == Err(CryptoError::RevokedDevice));
+        match revoking {
+            Some(revoking) => self.errands.say(Output::OwnList(revoking)),
+            None => {
+                if let Some(newest) = lists::newest(&account, Some(list), records) {
+                    self.own_list_found(context, newest);
+                }
+            }
         }
+    }
+
+    /// Whether some holder has been asked since the start what list our account has: before that nothing is signed that
+    /// would take the place of a list which is not known here.
+    #[must_use]
+    pub const fn own_list_is_known(&self) -> bool {
+        self.own_list_known
     }
 
     /// A list of our own account has come from somewhere.
@@ -91,39 +117,48 @@ impl<A: OlmAccount> Meeting<A> {
         }
     }
 
-    /// The user has decided something about somebody: our other devices learn of it.
+    /// The user has decided something about somebody at a date: our other devices learn of it.
     ///
     /// # Errors
     /// [`StorageError`] from beneath.
-    pub fn decided(&mut self, context: &mut Context<'_>, account: &AccountKey) -> Result<(), StorageError> {
-        let changed_at = context.now.wall;
-        let known = self.contacts.get(account).cloned();
+    pub fn decided(
+        &mut self,
+        context: &mut Context<'_>,
+        account: &AccountKey,
+        (what, at): (Decided, UnixMillis),
+    ) -> Result<(), StorageError> {
+        let mut known = self.contacts.get(account).cloned();
         let standing = match known.as_ref().map(|contact| contact.state) {
-            None => CardStanding::Removed,
             Some(ContactState::Requested) => CardStanding::Requested,
             Some(ContactState::Accepted) => CardStanding::Accepted,
             Some(ContactState::Declined) => CardStanding::Declined,
             Some(ContactState::Blocked) => CardStanding::Blocked,
             // Each device is asked itself.
-            Some(ContactState::Incoming) => return Ok(()),
+            Some(ContactState::Incoming) if what == Decided::Name => return Ok(()),
+            Some(ContactState::Incoming) | None => CardStanding::Removed,
         };
-        let is_name = |name: &String| Name::new(name.as_str()).is_ok();
+        if let Some(contact) = &mut known {
+            match what {
+                Decided::Standing => contact.standing_at = at,
+                Decided::Name => contact.named_at = at,
+            }
+            self.contacts.put(context.store, contact.clone())?;
+        }
+        let contact = known.unwrap_or_else(|| Contact::new(*account, ContactState::Incoming, at.seconds()));
         let card = Card {
             account: *account,
             standing,
-            petname: known.as_ref().and_then(|contact| contact.petname.clone()),
-            verified: known.as_ref().is_some_and(|contact| contact.verified),
-            name: known.as_ref().map(|contact| contact.name.clone()).filter(is_name).unwrap_or_default(),
-            changed_at,
+            standing_at: if what == Decided::Standing { at } else { contact.standing_at },
+            petname: contact.petname,
+            verified: contact.verified,
+            named_at: contact.named_at,
+            name: Some(contact.name).filter(|name| Name::new(name.as_str()).is_ok()).unwrap_or_default(),
         };
-        if let Some(contact) = known {
-            self.contacts.put(context.store, Contact { changed_at, ..contact })?;
-        }
         self.tell_own(context, &Own::Card(card));
         Ok(())
     }
 
-    /// Does what the user has decided on another of our devices, unless something was decided here since. `removed`: when
+    /// Does what the user has decided on another of our devices, as far as nothing was decided here since. `removed`: when
     /// they were removed here. Says whether they are removed now.
     ///
     /// # Errors
@@ -135,47 +170,49 @@ impl<A: OlmAccount> Meeting<A> {
         removed: Option<UnixMillis>,
     ) -> Result<bool, StorageError> {
         let known = self.contacts.get(&card.account).cloned();
-        let since = known.as_ref().map(|contact| contact.changed_at).max(removed);
-        // A clock that is far ahead would have the last word for ever.
-        let latest = context.now.wall.get().saturating_add(limits::CLOCK_SLACK.as_ms());
-        let changed_at = card.changed_at.min(UnixMillis::new(latest));
-        let is_old = since.is_some_and(|since| changed_at <= since);
-        if is_old || self.contacts.is_own(&card.account) || known.is_none() && self.contacts.is_full() {
+        let decided_here = known.as_ref().map(|contact| contact.standing_at).max(removed);
+        let stands = decided_here.is_none_or(|here| here < card.standing_at);
+        if self.contacts.is_own(&card.account) || known.is_none() && (!stands || self.contacts.is_full()) {
             return Ok(false);
         }
+        let (is_new, removes) = (known.is_none(), card.standing == CardStanding::Removed);
+        if stands && removes {
+            if let Some(contact) = known {
+                self.forget(context, &contact)?;
+                self.work(context)?;
+            }
+            return Ok(true);
+        }
         let new = || Contact::new(card.account, ContactState::Incoming, context.now.seconds());
-        let is_new = known.is_none();
         let mut contact = known.unwrap_or_else(new);
-        contact.changed_at = changed_at;
-        contact.verified = card.verified;
-        let petname = card.petname.clone();
-        let fits = |name: &String| self.contacts.check_petname(&card.account, name).is_ok();
-        contact.petname = petname.filter(fits);
         if contact.name.is_empty() {
             contact.name.clone_from(&card.name);
         }
+        if contact.named_at < card.named_at && !removes {
+            let fits = |name: &String| self.contacts.check_petname(&card.account, name).is_ok();
+            contact.petname = card.petname.clone().filter(fits);
+            (contact.verified, contact.named_at) = (card.verified, card.named_at);
+        }
+        if !stands {
+            self.contacts.put(context.store, contact)?;
+            return Ok(false);
+        }
+        contact.standing_at = card.standing_at;
         match card.standing {
-            CardStanding::Removed => {
-                if !is_new {
-                    self.forget(context, &contact)?;
-                }
-                return Ok(true);
-            }
             CardStanding::Blocked => self.shut_out(context, contact, !is_new)?,
-            CardStanding::Declined => self.put_declined(context, contact)?,
+            CardStanding::Declined => self.decline_too(context, contact)?,
             CardStanding::Requested => self.ask_too(context, contact)?,
-            CardStanding::Accepted => self.accept_too(context, contact)?,
+            CardStanding::Accepted | CardStanding::Removed => self.accept_too(context, contact)?,
         }
         self.work(context)?;
         Ok(false)
     }
 
-    fn put_declined(&mut self, context: &mut Context<'_>, mut contact: Contact) -> Result<(), StorageError> {
-        if contact.state != ContactState::Incoming {
-            return self.put(context, contact);
-        }
+    fn decline_too(&mut self, context: &mut Context<'_>, mut contact: Contact) -> Result<(), StorageError> {
         contact.state = ContactState::Declined;
         contact.declined_by_us = true;
+        (contact.approach, contact.before_block) = (None, None);
+        self.approaches.end(&contact.account);
         // The device where it was decided tells them.
         contact.devices.values_mut().for_each(|device| device.told = true);
         self.put(context, contact)

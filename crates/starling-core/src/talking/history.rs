@@ -123,7 +123,7 @@ fn take_from(
     let mut row = row_of(content, author, now, said.clone());
     if mine {
         (row.mine, row.state) = (true, MessageState::Queued);
-        row.ends = row.lives.map(|lives| now.seconds().after(lives));
+        row.ends = row.lives.map(|lives| row.sent_at.seconds().after(lives));
     }
     let heads = store.chain_heads(&author.account)?;
     let head = heads.iter().find(|head| head.author == author.device);

@@ -185,7 +185,13 @@ impl<A: OlmAccount> Talking<A> {
                 }
                 self.failed(context, device, Step::NotProven)
             }
-            Ok(_) => self.failed(context, device, Step::NotProven),
+            Ok(answer) => {
+                if answer == Response::Refused(Refusal::NotAllowed) {
+                    // Whoever does not take our proof may know a list of our account that does not name us.
+                    self.notify(Notice::ListChanged { account: context.identity.account() });
+                }
+                self.failed(context, device, Step::NotProven)
+            }
             Err(error) => {
                 if error == CallError::Closed {
                     self.forget_connection(&node, &binding);
@@ -303,10 +309,6 @@ impl<A: OlmAccount> Talking<A> {
         device: &DeviceKey,
         why: Step,
     ) -> Result<(), StorageError> {
-        if why == Step::NotProven {
-            // Whoever does not take our proof may know a list of our account that does not name us.
-            self.notify(Notice::ListChanged { account: context.identity.account() });
-        }
         self.links.failed(device, context.now.tick, context.rng.next_u32());
         let account = self.circle.device(device).map(|(person, _)| person.account());
         if let Some(account) = account.filter(|_| self.outbox.introduction_waits(device, context.now)) {

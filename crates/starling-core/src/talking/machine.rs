@@ -165,7 +165,11 @@ impl<A: OlmAccount> Talking<A> {
         let account = person.account();
         let reach_changed = self.circle.person(&account).is_none_or(|known| known.reach != person.reach);
         let accepted = person.standing == Standing::Accepted;
+        let known = self.devices_of(&account);
         self.circle.set(person);
+        if accepted && !known.is_empty() {
+            self.share_waiting(context, account, &known)?;
+        }
         self.circle_changed(context)?;
         if !accepted {
             // Who is no contact is not greeted, so no greeting falls due.

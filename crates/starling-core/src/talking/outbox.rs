@@ -19,8 +19,8 @@ use crate::storage::{Mailed, OutboxRow, StorageError, TalkStore};
 pub const LIFE: Span = Span::from_days(30);
 /// Rows for all devices together: two months of a talkative person to somebody who is away, and at most 128 MiB.
 pub const ROWS: usize = 8192;
-/// Rows up to which copies for our own devices are taken in.
-const COPIES: usize = ROWS / 2;
+/// Copies that wait for one of our own devices, besides the rows for others: what it lacks then, it lacks.
+const COPIES: usize = 4096;
 /// Rows beyond [`ROWS`] for what decides whether people can talk at all: hand-overs and refusals.
 const RESERVED: usize = 256;
 /// Receipts and requests to send again that wait for one device. More are dropped: a message that comes again is confirmed
@@ -54,6 +54,8 @@ struct Waiting {
     row: OutboxRow,
     ends: EndsWith,
     is_said: bool,
+    /// Whether it is a copy for a device of ours.
+    is_copy: bool,
     /// Whether it says where we are.
     introduces: bool,
     /// Whether the device has it on its disk, by its answer on the link that stands.
@@ -192,7 +194,9 @@ impl Outbox {
             }
             EndsWith::Receipt if matches!(kind, ContentKind::Said(_)) => self.contents < ROWS,
             // A device of ours that is never switched on again must not keep us from talking.
-            EndsWith::Receipt if matches!(kind, ContentKind::Own(Own::Copy { .. })) => self.contents < COPIES,
+            EndsWith::Receipt if is_copy(kind) => {
+                self.of_device(device).filter(|waiting| waiting.is_copy).count() < COPIES
+            }
             EndsWith::Receipt => self.contents < ROWS.saturating_add(RESERVED),
         }
     }
@@ -240,6 +244,12 @@ impl Outbox {
     /// The messages that wait for a device.
     pub fn waiting(&self, device: &DeviceKey) -> impl Iterator<Item = MessageId> {
         self.of_device(device).map(|waiting| waiting.row.message)
+    }
+
+    /// What is said in conversations and waits for a device, encoded, in order.
+    pub fn texts(&self, device: &DeviceKey) -> impl Iterator<Item = Vec<u8>> {
+        let texts = self.of_device(device).filter(|waiting| waiting.is_said && !waiting.is_copy);
+        texts.map(|waiting| waiting.row.content.clone())
     }
 
     /// The next rows for a device: at most `most`, and as many as fit one frame. Numbers and contents. Confirmations first:
@@ -519,10 +529,11 @@ impl Outbox {
     fn insert(&mut self, row: OutboxRow) {
         let kind = Content::decode(&row.content).map(|content| content.kind);
         let ends = kind.as_ref().map_or(EndsWith::Receipt, ends_with);
-        self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt));
+        let is_copy = kind.as_ref().is_ok_and(is_copy);
+        self.contents = self.contents.saturating_add(usize::from(ends == EndsWith::Receipt && !is_copy));
         let is_said = matches!(kind, Ok(ContentKind::Said(_) | ContentKind::Own(Own::Copy { .. })));
         let introduces = matches!(kind, Ok(ContentKind::HandOver(_)));
-        let waiting = Waiting { row, ends, is_said, introduces, on_disk: None, posting: false };
+        let waiting = Waiting { row, ends, is_said, is_copy, introduces, on_disk: None, posting: false };
         self.rows.insert((waiting.row.device, waiting.row.number), waiting);
     }
 
@@ -533,7 +544,7 @@ impl Outbox {
         number: u64,
     ) -> Result<(), StorageError> {
         let gone = self.rows.remove(&(device, number));
-        let was_content = gone.is_some_and(|waiting| waiting.ends == EndsWith::Receipt);
+        let was_content = gone.is_some_and(|waiting| waiting.ends == EndsWith::Receipt && !waiting.is_copy);
         self.contents = self.contents.saturating_sub(usize::from(was_content));
         store.remove_outbox(number)
     }
@@ -541,6 +552,10 @@ impl Outbox {
     fn of_device(&self, device: &DeviceKey) -> impl Iterator<Item = &Waiting> {
         self.rows.range((*device, 0)..=(*device, u64::MAX)).map(|(_, waiting)| waiting)
     }
+}
+
+const fn is_copy(kind: &ContentKind) -> bool {
+    matches!(kind, ContentKind::Own(Own::Copy { .. }))
 }
 
 const fn ends_with(kind: &ContentKind) -> EndsWith {

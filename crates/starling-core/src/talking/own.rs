@@ -93,8 +93,8 @@ impl<A: OlmAccount> Talking<A> {
         let (row, changed, behind) =
             match history::take_copy(context.store, context.now, (with, device), content)? {
                 Taken::New { row, changed, behind, .. } => (row, changed, behind),
-                Taken::Known => return Ok(true),
-                Taken::Refused => return Ok(false),
+                // Under its id there is something else, which somebody else has put there: to send it again is in vain.
+                Taken::Known | Taken::Refused => return Ok(true),
             };
         self.ends_at(row.ends);
         trace::note(context.store, context.now, row.id, Step::SentElsewhere, Some(device))?;

@@ -348,6 +348,33 @@ impl<A: OlmAccount> Talking<A> {
         Ok(())
     }
 
+    /// What waits for a contact waits for their new devices too: the one that it was written to may have been the only one
+    /// that they had.
+    pub(super) fn share_waiting(
+        &mut self,
+        context: &mut Context<'_>,
+        account: AccountKey,
+        known: &[DeviceKey],
+    ) -> Result<(), StorageError> {
+        let now = self.devices_of(&account);
+        let new: Vec<DeviceKey> = now.into_iter().filter(|device| !known.contains(device)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut waiting: Vec<Vec<u8>> = Vec::new();
+        for device in known {
+            waiting
+                .extend(self.outbox.texts(device).filter(|text| !waiting.contains(text)).collect::<Vec<_>>());
+        }
+        for content in waiting.iter().filter_map(|bytes| Content::decode(bytes).ok()) {
+            for device in &new {
+                self.add(context, (account, *device), &content)?;
+                trace::note(context.store, context.now, content.id, Step::Queued, Some(*device))?;
+            }
+        }
+        Ok(())
+    }
+
     /// A text that nobody has yet goes to the devices that its recipient has now: somebody has lost theirs, and begun
     /// anew.
     fn pass_down(&mut self, context: &mut Context<'_>, row: &OutboxRow) -> Result<(), StorageError> {

@@ -28,21 +28,24 @@ pub enum Own {
     Kept(Kept),
 }
 
-/// How somebody stands with the account. Of two cards the one that was changed last counts.
+/// How somebody stands with the account, and what its user calls them. Of two cards about somebody the one where each of
+/// the two was changed last counts for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
     /// Who.
     pub account: AccountKey,
     /// How.
     pub standing: CardStanding,
+    /// When that was decided, by the clock of that device.
+    pub standing_at: UnixMillis,
     /// What the user calls them.
     pub petname: Option<String>,
     /// Whether the safety number has been compared.
     pub verified: bool,
+    /// When petname or check was changed, by the clock of that device.
+    pub named_at: UnixMillis,
     /// What they call themselves; empty if it is not known.
     pub name: String,
-    /// When it was decided, by the clock of that device.
-    pub changed_at: UnixMillis,
 }
 
 /// What the user has decided about somebody.
@@ -104,10 +107,11 @@ impl Own {
             Self::Card(card) => Kind::Card(wire::Card {
                 account: card.account.as_bytes().to_vec(),
                 standing: card.standing.number(),
+                standing_at_ms: card.standing_at.get(),
                 petname: card.petname.clone().unwrap_or_default(),
                 verified: card.verified,
+                named_at_ms: card.named_at.get(),
                 name: card.name.clone(),
-                changed_at_ms: card.changed_at.get(),
             }),
             Self::Kept(kept) => Kind::Kept(wire::Kept {
                 what: match kept.what {
@@ -148,10 +152,11 @@ impl Card {
         Ok(Self {
             account: AccountKey::from_slice(&card.account)?,
             standing: standing.ok_or(bad)?,
+            standing_at: UnixMillis::new(card.standing_at_ms),
             petname: (!card.petname.is_empty()).then_some(card.petname),
             verified: card.verified,
+            named_at: UnixMillis::new(card.named_at_ms),
             name: card.name,
-            changed_at: UnixMillis::new(card.changed_at_ms),
         })
     }
 }
@@ -186,10 +191,11 @@ mod tests {
         Card {
             account: AccountKey::new([4; 32]),
             standing: CardStanding::Blocked,
+            standing_at: UnixMillis::new(5),
             petname: Some("Bob".into()),
             verified: true,
+            named_at: UnixMillis::new(6),
             name: "Robert".into(),
-            changed_at: UnixMillis::new(5),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a new device shows to one that the account has already: its keys, and the secret under which it wants its archive.
 //!
-//! Text form: `starling:device1…`, in either case. It goes from screen to camera, or is typed, and lies nowhere: whoever
-//! has it and the archive can read the archive.
+//! Text form: `starling:device1…`, in either case. It goes from screen to camera, or is typed: whoever has it and the
+//! archive can read the archive.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -159,10 +159,11 @@ pub(super) fn contents(list: &[u8]) -> Vec<Content> {
         Own::Card(Card {
             account: AccountKey::new([9; 32]),
             standing: CardStanding::Accepted,
+            standing_at: UnixMillis::new(10),
             petname: Some("Bob".into()),
             verified: true,
+            named_at: UnixMillis::new(11),
             name: "Robert".into(),
-            changed_at: UnixMillis::new(10),
         }),
         Own::Kept(Kept { what: KeptKind::Settings, value: vec![11; 12], changed_at: UnixMillis::new(13) }),
     ];

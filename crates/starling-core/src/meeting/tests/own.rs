@@ -5,7 +5,6 @@ use rand_core::SeedableRng as _;
 use starling_crypto::session::Vodozemac;
 use starling_proto::content::{Card, CardStanding, Own};
 use starling_proto::identity::DeviceRequest;
-use starling_proto::time::UnixMillis;
 
 use super::*;
 use crate::candidate::Candidate;
@@ -27,11 +26,12 @@ fn decide(
     person: &mut Person,
     now: Now,
     world: &mut World,
+    what: Decided,
     act: impl FnOnce(&mut Meeting<Vodozemac>, &mut Context<'_>) -> AccountKey,
 ) -> Card {
     person.said.clear();
     let account = person.act(now, world, act);
-    person.act(now, world, |meeting, context| meeting.decided(context, &account).unwrap());
+    person.act(now, world, |meeting, context| meeting.decided(context, &account, (what, now.wall)).unwrap());
     let card = |(_, _, kind)| match kind {
         ContentKind::Own(Own::Card(card)) => Some(card),
         _ => None,
@@ -67,11 +67,11 @@ fn what_is_decided_on_one_device_holds_on_the_other() {
     let mut bob = Person::new("Bob", 3, &mut world);
     bob.tick(at(20), &mut world);
     let (account, who) = (bob.account(), bob.account().to_string());
-    let asked = decide(&mut desk, at(30), &mut world, |meeting, context| {
+    let asked = decide(&mut desk, at(30), &mut world, Decided::Standing, |meeting, context| {
         meeting.add(context, account, "hello").unwrap();
         account
     });
-    assert_eq!((asked.standing, asked.changed_at), (CardStanding::Requested, at(30).wall));
+    assert_eq!((asked.standing, asked.standing_at), (CardStanding::Requested, at(30).wall));
     assert!(!take(&mut phone, at(31), &mut world, &asked));
     assert_eq!(phone.state_of(&account), Some(ContactState::Requested));
     phone.tick(at(40), &mut world);
@@ -82,11 +82,12 @@ fn what_is_decided_on_one_device_holds_on_the_other() {
     let shown = bob.events.iter().filter(|event| matches!(event, Event::Requested { .. }));
     assert_eq!(shown.count(), 1);
 
-    let named = decide(&mut desk, at(1800), &mut world, |meeting, context| {
+    let named = decide(&mut desk, at(1800), &mut world, Decided::Name, |meeting, context| {
         meeting.rename(context, &who, Some("Robert")).unwrap()
     });
-    let blocked =
-        decide(&mut desk, at(1810), &mut world, |meeting, context| meeting.block(context, &who).unwrap());
+    let blocked = decide(&mut desk, at(1810), &mut world, Decided::Standing, |meeting, context| {
+        meeting.block(context, &who).unwrap()
+    });
     for card in [&blocked, &named, &asked] {
         take(&mut phone, at(1900), &mut world, card);
     }
@@ -94,13 +95,14 @@ fn what_is_decided_on_one_device_holds_on_the_other() {
     assert_eq!(phone.contact(&account).petname.as_deref(), Some("Robert"));
     assert_eq!(phone.replaced, 1, "they may know where the phone is");
 
-    let removed =
-        decide(&mut desk, at(2000), &mut world, |meeting, context| meeting.remove(context, &who).unwrap());
+    let removed = decide(&mut desk, at(2000), &mut world, Decided::Standing, |meeting, context| {
+        meeting.remove(context, &who).unwrap()
+    });
     assert_eq!(removed.standing, CardStanding::Removed);
     assert!(take(&mut phone, at(2001), &mut world, &removed));
     assert_eq!(phone.state_of(&account), None);
     phone.act(at(2002), &mut world, |meeting, context| {
-        meeting.take_card(context, &named, Some(removed.changed_at)).unwrap()
+        meeting.take_card(context, &named, Some(removed.standing_at)).unwrap()
     });
     assert_eq!(phone.state_of(&account), None, "an older word brings nobody back");
 }
@@ -115,7 +117,8 @@ fn a_contact_that_was_accepted_elsewhere_is_one_here() {
         petname: Some("Robert".into()),
         verified: true,
         name: "Bob".into(),
-        changed_at: at(50).wall,
+        standing_at: at(50).wall,
+        named_at: at(50).wall,
     };
     phone.tick(at(59), &mut world);
     assert!(!take(&mut phone, at(60), &mut world, &card));
@@ -123,14 +126,19 @@ fn a_contact_that_was_accepted_elsewhere_is_one_here() {
     assert_eq!((contact.state, contact.display_name()), (ContactState::Accepted, "Robert"));
     assert!(contact.verified && contact.approach.is_some(), "the way to them has to be found");
     assert!(phone.events.contains(&Event::Accepted(bob.account())));
-    // A clock that is years ahead does not have the last word for ever.
-    let mad = Card { changed_at: UnixMillis::new(u64::MAX), petname: None, ..card.clone() };
-    take(&mut desk, at(60), &mut world, &mad);
-    let tomorrow = Card { changed_at: at(61 + 24 * 3600).wall, ..card };
-    take(&mut desk, at(62 + 24 * 3600), &mut world, &tomorrow);
-    assert_eq!(desk.contact(&bob.account()).petname.as_deref(), Some("Robert"));
-    let own = Card { account: phone.account(), ..tomorrow };
-    assert!(!take(&mut phone, at(62), &mut world, &own));
+    // Who was blocked here since stays so, whatever they are called there.
+    let who = bob.account().to_string();
+    let blocked = decide(&mut desk, at(70), &mut world, Decided::Standing, |meeting, context| {
+        meeting.block(context, &who).unwrap()
+    });
+    let renamed = Card { petname: Some("Rob".into()), named_at: at(80).wall, ..card.clone() };
+    take(&mut desk, at(90), &mut world, &renamed);
+    let contact = desk.contact(&bob.account());
+    assert_eq!((contact.state, contact.petname.as_deref()), (ContactState::Blocked, Some("Rob")));
+    take(&mut phone, at(91), &mut world, &blocked);
+    assert_eq!(phone.state_of(&bob.account()), Some(ContactState::Blocked));
+    let own = Card { account: phone.account(), standing_at: at(100).wall, ..card };
+    assert!(!take(&mut phone, at(101), &mut world, &own));
     assert_eq!(phone.contact(&phone.account()).petname, None, "nobody is their own contact");
 }
 

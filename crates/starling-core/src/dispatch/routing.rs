@@ -255,7 +255,7 @@ impl<A: OlmAccount> Core<A> {
     }
 
     /// Whoever has the old keys finds the old record until it ends, and no newer one.
-    fn replace_locator(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
+    pub(super) fn replace_locator(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
         self.publisher.abandon(RecordKind::Locator);
         self.talk(context, |talking, context| talking.replace_locator(context))?;
         self.meet(context, |meeting, context| meeting.locator_replaced(context))

@@ -176,6 +176,8 @@ pub(super) struct Person {
     pub(super) mail: Vec<Mail>,
     /// Whether the account's list names this device no more.
     pub(super) revoked: bool,
+    /// Who has become a contact without a command: what the other devices are to know.
+    pub(super) decided: Vec<AccountKey>,
 }
 
 impl Person {
@@ -228,6 +230,7 @@ impl Person {
             replaced: 0,
             mail: Vec::new(),
             revoked: false,
+            decided: Vec::new(),
         };
         person.publish(directory::account_record(&person.identity), now, world);
         person.restart(now, world);
@@ -309,6 +312,7 @@ impl Person {
                     });
                     self.mail.push(mail);
                 }
+                Output::Decided(account) => self.decided.push(account),
                 Output::OwnList(list) => {
                     if self.identity.adopt(&mut self.store, list).unwrap() {
                         self.with_context(now, |meeting, context| {

@@ -15,7 +15,7 @@ use super::arrivals::Arrivals;
 use super::errands::{Errand, Errands};
 use super::inbox::Inbox;
 use super::keys::InboxSecrets;
-use super::refresh::Refresh;
+use super::refresh::{APART, OWN_APART, Refresh};
 use super::telling::Retelling;
 use super::{Contact, Contacts, Context, Outcome, Output, lists};
 use crate::storage::{ContactState, StorageError};
@@ -179,7 +179,7 @@ impl<A: OlmAccount> Meeting<A> {
     /// We are in the network: what has come meanwhile is read at once.
     pub fn joined(&mut self, context: &Context<'_>) {
         self.inbox.joined(context.now.tick);
-        self.refresh.at_once(&context.me.identity.account(), context.now.tick);
+        self.refresh.at_once(&context.me.identity.account(), context.now.tick, OWN_APART);
     }
 
     /// This peer says that something has come: believed only of holders that were asked to tell us of this mailbox.
@@ -195,7 +195,8 @@ impl<A: OlmAccount> Meeting<A> {
 
     /// A contact's account record is to be read again.
     pub fn list_changed(&mut self, context: &mut Context<'_>, account: &AccountKey) {
-        self.refresh.at_once(account, context.now.tick);
+        let apart = if self.contacts.is_own(account) { OWN_APART } else { APART };
+        self.refresh.at_once(account, context.now.tick, apart);
         self.refresh.tick(context.now.tick, context.rng, &mut self.errands);
     }
 

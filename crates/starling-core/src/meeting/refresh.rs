@@ -15,7 +15,9 @@ const PERIOD: Span = Span::from_hours(24);
 /// After a start, spread over this much time.
 const SPREAD: Span = Span::from_hours(1);
 /// Between two readings of one account record, however often its devices name another list.
-const APART: Span = Span::from_secs(600);
+pub(super) const APART: Span = Span::from_secs(600);
+/// The same for our own: until it is read a revoked device goes on talking to nobody.
+pub(super) const OWN_APART: Span = Span::from_secs(20);
 
 /// One contact's account record.
 #[derive(Debug)]
@@ -47,10 +49,10 @@ impl Refresh {
         reading.due = due;
     }
 
-    /// It has changed, as somebody says who may know.
-    pub(super) fn at_once(&mut self, account: &AccountKey, now: Tick) {
+    /// It has changed, as somebody says who may know; it is read so long after the last time at the earliest.
+    pub(super) fn at_once(&mut self, account: &AccountKey, now: Tick, apart: Span) {
         if let Some(reading) = self.readings.get_mut(account) {
-            let soonest = reading.began.map_or(now, |began| now.max(began.after(APART)));
+            let soonest = reading.began.map_or(now, |began| now.max(began.after(apart)));
             reading.due = reading.due.min(soonest);
         }
     }
@@ -102,7 +104,7 @@ mod tests {
         let mut readings = 0;
         for seconds in 0..3600 {
             let now = Tick::ZERO.after(Span::from_secs(seconds));
-            refresh.at_once(&BOB, now);
+            refresh.at_once(&BOB, now, APART);
             refresh.tick(now, &mut rng, &mut errands);
             readings += usize::from(errands.poll().is_some());
             refresh.ended(&BOB);
@@ -117,7 +119,7 @@ mod tests {
         refresh.later(BOB, Tick::ZERO, &mut rng);
         for hours in 0..100 {
             let now = Tick::ZERO.after(Span::from_hours(hours));
-            refresh.at_once(&BOB, now);
+            refresh.at_once(&BOB, now, APART);
             refresh.tick(now, &mut rng, &mut errands);
         }
         assert!(errands.poll().is_some() && errands.poll().is_none());

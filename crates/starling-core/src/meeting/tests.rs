@@ -47,6 +47,7 @@ fn an_invite_needs_no_work_and_no_answer_of_the_user() {
     assert_eq!(world.stamps, 0);
     bob.tick(at(700), &mut world);
     assert_eq!(bob.state_of(&ada.account()), Some(ContactState::Accepted));
+    assert_eq!(bob.decided, [ada.account()], "his other devices are to know her");
     carry(&mut bob, &mut ada, at(701), &mut world);
     let contact = ada.meeting.as_ref().unwrap().contacts().get(&bob.account()).unwrap();
     assert_eq!(contact.state, ContactState::Accepted);

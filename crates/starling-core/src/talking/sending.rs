@@ -348,21 +348,21 @@ impl<A: OlmAccount> Talking<A> {
         Ok(())
     }
 
-    /// What waits for a contact waits for their new devices too: the one that it was written to may have been the only one
-    /// that they had.
+    /// What waits for a device of a contact waits for their new ones too. What waits for one that is gone is passed down: see
+    /// [`Self::forget_device`].
     pub(super) fn share_waiting(
         &mut self,
         context: &mut Context<'_>,
         account: AccountKey,
         known: &[DeviceKey],
     ) -> Result<(), StorageError> {
-        let now = self.devices_of(&account);
-        let new: Vec<DeviceKey> = now.into_iter().filter(|device| !known.contains(device)).collect();
+        let (old, new): (Vec<_>, Vec<_>) =
+            self.devices_of(&account).into_iter().partition(|device| known.contains(device));
         if new.is_empty() {
             return Ok(());
         }
         let mut waiting: Vec<Vec<u8>> = Vec::new();
-        for device in known {
+        for device in &old {
             waiting
                 .extend(self.outbox.texts(device).filter(|text| !waiting.contains(text)).collect::<Vec<_>>());
         }

@@ -58,7 +58,10 @@ fn devices_of_one_account_find_each_other_and_no_user_sees_them() {
         assert_eq!(meeting.contacts().iter().count(), 0);
         assert!(meeting.contacts().find(&own.to_string()).is_err());
         assert!(one.events.iter().all(|event| matches!(event, Event::Sent { .. })), "{:?}", one.events);
+        assert!(!meeting.own_list_is_known(), "no holder has been asked: nothing is signed anew");
     }
+    phone.tick(at(5000), &mut world);
+    assert!(phone.meeting.as_ref().unwrap().own_list_is_known());
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! Mail for somebody who is away: left at the mailbox, taken once, in order, whatever breaks.
 
-use starling_proto::time::Span;
-
 use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng as _;
+use starling_crypto::session::Vodozemac;
+use starling_proto::time::Span;
 
 use super::net::{ADA, BOB, Net, seed_of};
 use super::{shown, texts};
+use crate::candidate::Candidate;
+use crate::memory::MemoryStore;
 use crate::storage::{MessageState, OutboxRow, OutboxStore as _};
 use crate::talking::acquaintance::{Acquaintance, Standing};
 use crate::talking::fixture::restored;
@@ -254,4 +259,25 @@ fn what_cannot_be_opened_is_asked_for_again_in_a_new_session() {
     net.run(Span::from_secs(300));
     net.read_mail(BOB, true, |_| true);
     assert_eq!(texts(&net, BOB, ADA), expected(5));
+}
+
+/// Bob's desk is away when he links a phone: what waits for the desk waits for the phone too.
+#[test]
+fn what_waits_for_a_device_waits_for_one_that_is_new_beside_it() {
+    let mut net = written(71, 1);
+    net.run(Span::from_secs(60));
+    let mut store = MemoryStore::default();
+    let account = net.account(BOB);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let phone = Candidate::create::<Vodozemac>(&mut store, account, net.now, &mut rng).unwrap();
+    let seconds = net.now.seconds();
+    let mut own = MemoryStore::default();
+    assert!(net.sides[BOB].identity.link(&mut own, phone.request(), seconds).unwrap());
+    let list = net.sides[BOB].identity.list().clone();
+    let before = net.sides[ADA].talking.queued();
+    let person = Acquaintance { standing: Standing::Accepted, list, reach: BTreeMap::new() };
+    net.with(ADA, |talking, context| talking.set_person(context, person));
+    assert_eq!(net.sides[ADA].talking.queued(), before + 1);
+    let devices: Vec<_> = net.sides[ADA].store.outbox().unwrap().into_iter().map(|row| row.device).collect();
+    assert!(devices.contains(&phone.request().body.device), "{devices:?}");
 }

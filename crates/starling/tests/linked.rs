@@ -9,55 +9,28 @@
 
 mod peers;
 
-use peers::{Peer, befriend, listen, until};
+use peers::{Peer, Scene, listen, until};
 use serde_json::json;
 use starling_api::request_id::RequestId;
 use starling_api::types::{EventBody, Message, MessageState, SendRequest, WarningCode};
 use starling_proto::ids::AccountKey;
-use tempfile::TempDir;
 
-/// Bob at his desk, who has a contact, and another peer.
-struct Scene {
-    stage: TempDir,
-    first: Peer,
-    ada: Peer,
-    desk: Peer,
-}
-
-impl Scene {
-    async fn set() -> Self {
-        let stage = tempfile::tempdir().unwrap();
-        let mut first = Peer::create(stage.path(), "first", "Neighbour", "of somebody").await;
-        first.start(&["--listen", "127.0.0.1:0"]).await;
-        let entered = ["--listen", "127.0.0.1:0", "--join", &first.door().to_string()];
-        let mut ada = Peer::create(stage.path(), "ada", "Ada", "a contact").await;
-        let mut desk = Peer::create(stage.path(), "desk", "Bob", "at two places").await;
-        ada.start(&entered).await;
-        desk.start(&entered).await;
-        for peer in [&first, &ada, &desk] {
-            peer.settle().await;
-        }
-        befriend(&ada, &desk).await;
-        Self { stage, first, ada, desk }
-    }
-
-    /// Bob's second device, running.
-    async fn phone(&self) -> Peer {
-        let mut phone = self.desk.link(self.stage.path(), "phone").await;
-        phone.start(&["--listen", "127.0.0.1:0", "--join", &self.first.door().to_string()]).await;
-        phone
-    }
+/// Bob's second device, running.
+async fn phone(scene: &Scene) -> Peer {
+    let mut phone = scene.bob.link(scene.stage.path(), "phone").await;
+    phone.start(&["--listen", "127.0.0.1:0", "--join", &scene.first.door().to_string()]).await;
+    phone
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_devices_of_one_account_are_kept_in_step() {
     let scene = Scene::set().await;
-    let Scene { ada, desk, .. } = &scene;
+    let Scene { ada, bob: desk, .. } = &scene;
     let (bob, friend) = (desk.account(), ada.account());
     says(ada, bob, "before").await;
     shows(desk, friend, &["before"]).await;
 
-    let phone = scene.phone().await;
+    let phone = phone(&scene).await;
     assert_eq!((phone.account(), texts(&phone, friend).await), (bob, vec!["before".to_owned()]));
     assert_ne!(phone.ready().node, desk.ready().node);
     until("the two devices have met", async || connected(&phone).await && connected(desk).await).await;
@@ -101,9 +74,9 @@ async fn two_devices_of_one_account_are_kept_in_step() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_device_is_told_and_hears_nothing_more() {
     let scene = Scene::set().await;
-    let Scene { ada, desk, .. } = &scene;
+    let Scene { ada, bob: desk, .. } = &scene;
     let (bob, friend) = (desk.account(), ada.account());
-    let phone = scene.phone().await;
+    let phone = phone(&scene).await;
     until("the two devices have met", async || connected(&phone).await).await;
     says(ada, bob, "to both").await;
     shows(&phone, friend, &["to both"]).await;

@@ -9,7 +9,7 @@
 
 mod peers;
 
-use peers::{Peer, befriend, listen, until};
+use peers::{Peer, Scene, listen, until};
 use serde_json::json;
 use starling_api::client::Events;
 use starling_api::request_id::RequestId;
@@ -17,38 +17,10 @@ use starling_api::types::{
     ChangeMessageRequest, ContactState, EventBody, MessageChange, MessageState, SendRequest,
 };
 use starling_proto::ids::AccountKey;
-use tempfile::TempDir;
-
-/// Two contacts, of whom one will lose everything but the phrase, and a third peer.
-struct Scene {
-    stage: TempDir,
-    first: Peer,
-    ada: Peer,
-    lost: Peer,
-    phrase: String,
-}
-
-impl Scene {
-    async fn set() -> Self {
-        let stage = tempfile::tempdir().unwrap();
-        let mut first = Peer::create(stage.path(), "first", "Neighbour", "of somebody").await;
-        first.start(&["--listen", "127.0.0.1:0"]).await;
-        let entered = ["--listen", "127.0.0.1:0", "--join", &first.door().to_string()];
-        let mut ada = Peer::create(stage.path(), "ada", "Ada", "a contact").await;
-        ada.start(&entered).await;
-        let (mut lost, phrase) = Peer::create_with_phrase(stage.path(), "lost", "Bob").await;
-        lost.start(&entered).await;
-        for peer in [&first, &ada, &lost] {
-            peer.settle().await;
-        }
-        befriend(&ada, &lost).await;
-        Self { stage, first, ada, lost, phrase }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again() {
-    let Scene { stage, first, ada, mut lost, phrase } = Scene::set().await;
+    let Scene { stage, first, ada, bob: mut lost, phrase } = Scene::set().await;
     let door = first.door().to_string();
     let entered = ["--listen", "127.0.0.1:0", "--join", &door];
     said(&ada, &lost, "before").await;
@@ -60,7 +32,7 @@ async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again()
     let request = SendRequest::new(account.to_string(), "while nobody was there");
     ada.client().send(&request, &RequestId::generate().unwrap()).await.unwrap();
 
-    let mut bob = Peer::restore(stage.path(), "bob", "Bob", &phrase).await;
+    let mut bob = Peer::restore(stage.path(), "new", "Bob", &phrase).await;
     bob.start(&entered).await;
     assert_eq!(bob.account(), account, "the same account");
     assert_ne!(bob.ready().node, node, "on another node");
@@ -93,7 +65,7 @@ async fn who_has_the_phrase_alone_has_the_account_and_contacts_know_them_again()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_and_the_phrase_bring_contacts_and_messages_back() {
-    let Scene { stage, first, ada, mut lost, phrase } = Scene::set().await;
+    let Scene { stage, first, ada, bob: mut lost, phrase } = Scene::set().await;
     let door = first.door().to_string();
     let entered = ["--listen", "127.0.0.1:0", "--join", &door];
     said(&lost, &ada, "at five").await;
@@ -119,7 +91,7 @@ async fn a_backup_and_the_phrase_bring_contacts_and_messages_back() {
     std::fs::remove_dir_all(lost.home()).unwrap();
     says_to(&ada, account, "while nobody was there").await;
 
-    let (mut bob, restored) = Peer::restore_backup(stage.path(), "bob", &file, &phrase, &passphrase).await;
+    let (mut bob, restored) = Peer::restore_backup(stage.path(), "new", &file, &phrase, &passphrase).await;
     assert_eq!((&restored["contacts"], &restored["messages"]), (&json!(1), &json!(4)), "{restored}");
     bob.start(&[&entered[..], &["--passphrase-file", passphrase.to_str().unwrap()]].concat()).await;
     let history = bob.history(ada.account()).await;

@@ -90,7 +90,11 @@ pub(super) fn write(
     what_for: For,
 ) -> Result<(Copied, u64, Identity), Failure> {
     reader.hold()?;
-    let identity = Identity::decode(&reader.slot(Slot::Identity)?.ok_or(IdentityError::Absent)?)?;
+    let identity = match reader.slot(Slot::Identity)? {
+        Some(bytes) => Identity::decode(&bytes)?,
+        None if reader.slot(Slot::Candidate)?.is_some() => return Err(IdentityError::Waiting.into()),
+        None => return Err(IdentityError::Absent.into()),
+    };
     let mut rng = init::random()?;
     let mut copied = Copied::default();
     let bytes = Backup::create(home, file, (passphrase, KdfParams::default()), &mut rng, |to| {

@@ -24,6 +24,7 @@ use starling_api::types::{
 };
 use starling_proto::addr::JoinAddr;
 use starling_proto::ids::AccountKey;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -34,6 +35,34 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// Messages in one answer: more than any conversation here has.
 const WHOLE: u16 = MessagesRequest::LONGEST;
+
+/// Two contacts, Ada and Bob, and a third peer.
+pub struct Scene {
+    pub stage: TempDir,
+    pub first: Peer,
+    pub ada: Peer,
+    pub bob: Peer,
+    /// Bob's.
+    pub phrase: String,
+}
+
+impl Scene {
+    pub async fn set() -> Self {
+        let stage = tempfile::tempdir().unwrap();
+        let mut first = Peer::create(stage.path(), "first", "Neighbour", "of somebody").await;
+        first.start(&["--listen", "127.0.0.1:0"]).await;
+        let entered = ["--listen", "127.0.0.1:0", "--join", &first.door().to_string()];
+        let mut ada = Peer::create(stage.path(), "ada", "Ada", "a contact").await;
+        ada.start(&entered).await;
+        let (mut bob, phrase) = Peer::create_with_phrase(stage.path(), "bob", "Bob").await;
+        bob.start(&entered).await;
+        for peer in [&first, &ada, &bob] {
+            peer.settle().await;
+        }
+        befriend(&ada, &bob).await;
+        Self { stage, first, ada, bob, phrase }
+    }
+}
 
 /// Somebody with a home and, while it runs, a peer. The process ends with this.
 pub struct Peer {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use starling_api::types::Code;
 use starling_crypto::kdf::Passphrase;
 use starling_proto::identity::DeviceRequest;
 use starling_proto::ids::{AccountKey, DeviceKey};
@@ -40,6 +41,10 @@ pub(super) fn run(Args { code, file }: &Args, context: &mut Context<'_>) -> Resu
     // Said before anybody is linked.
     if file.symlink_metadata().is_ok() {
         return Err(StoreError::FileExists(file.clone()).into());
+    }
+    if file.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        let message = format!("there is no folder for {}", file.display());
+        return Err(Failure::new(Code::BadInput, message, "make it first, or name another file"));
     }
     let home = Home::open(&context.home()?)?;
     let passphrase = match home.needs_passphrase()? {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use starling_crypto::session::Tombstone;
-use starling_overlay::memory::MemoryStore as OverlayMemory;
+use starling_overlay::memory::{BodyPool, MemoryStore as OverlayMemory};
 use starling_overlay::storage::{DeletedRecord, HeldRecord, PeerStore, RecordStore};
 use starling_proto::addr::Peer;
 use starling_proto::ids::{AccountKey, DeviceKey, MessageId, NodeKey, RecordId, RecordKey, SessionId};
@@ -35,6 +35,11 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
+    /// What holders of one record know alike is kept where this pool says, by all who share it.
+    pub fn share_bodies(&mut self, pool: Arc<dyn BodyPool>) {
+        self.overlay.share_bodies(pool);
+    }
+
     /// After so many more writes every further one fails with [`StorageError::Full`], until this is called again; `None`
     /// for a disk without end, which is where a store begins. What is removed needs no room.
     pub const fn set_room(&mut self, writes: Option<u64>) {

@@ -22,6 +22,8 @@ impl Peer {
         let mut kept = Vec::new();
         for address in addresses {
             if kept.len() < limits::PEER_ADDRESSES && is_dialable(&address) && !kept.contains(&address) {
+                // Most have one address, and thousands of peers are remembered: no room for more than there are.
+                kept.reserve_exact(1);
                 kept.push(address);
             }
         }

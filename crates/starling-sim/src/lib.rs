@@ -16,6 +16,7 @@
 
 pub mod adversary;
 pub mod attack;
+mod bodies;
 pub mod checks;
 pub mod crash;
 pub mod faults;
@@ -26,6 +27,7 @@ pub mod overlays;
 pub mod scale;
 pub mod scenario;
 mod session;
+mod stamps;
 pub mod survival;
 pub mod traffic;
 mod verdicts;

@@ -2,31 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
 use starling_core::candidate::Candidate;
 use starling_core::config::Config;
 use starling_core::identity::Identity;
-use starling_core::io::{Input, Job, JobResult, Output};
+use starling_core::io::{Input, Output};
 use starling_core::memory::MemoryStore;
 use starling_core::profile::Profile;
 use starling_core::storage::{RecordStore as _, StorageError};
 use starling_core::{Core, LookupId, Measured};
-use starling_crypto::stamp::StampSearch;
 use starling_overlay::io::ChannelBinding;
 use starling_overlay::overlay::Overlay;
 use starling_proto::ids::{AccountKey, NodeId, NodeKey};
 use starling_proto::message::Mode;
 use starling_proto::time::{Now, Tick, UnixMillis};
 
+use crate::bodies::SharedBodies;
 use crate::network::NodeIndex;
 use crate::session::InsecureAccount;
 use crate::traffic::Traffic;
 use crate::verdicts::SharedVerifier;
-
-/// Tries of a stamp search in one step; the virtual world does not count its cost.
-const STAMP_TRIES: u32 = 1 << 20;
 
 /// Timers at one instant that are too many.
 const SPINS: u32 = 100;
@@ -170,6 +168,11 @@ impl Node {
         };
         node.load(now);
         node
+    }
+
+    /// Keeps the records that it holds where other nodes have them too.
+    pub(crate) fn share_bodies(&mut self, bodies: Arc<SharedBodies>) {
+        self.disk.share_bodies(bodies);
     }
 
     /// Both clocks as this node sees them, where the world's are `now`.
@@ -365,16 +368,5 @@ impl Node {
             assert!(self.spins < SPINS, "the core's timer spins at {now:?}");
         }
         fires
-    }
-
-    /// Does a job. Virtual time passes outside.
-    pub(crate) fn work(&self, job: &Job) -> JobResult {
-        match job {
-            Job::Stamp { subject, month, policy, start } => {
-                let mut search = StampSearch::new(*subject, *month, *policy, *start);
-                search.step(STAMP_TRIES).map_or(JobResult::Cancelled, JobResult::Stamp)
-            }
-            _ => JobResult::Cancelled,
-        }
     }
 }

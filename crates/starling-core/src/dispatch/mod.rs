@@ -75,6 +75,9 @@ enum StampFor {
     Wish(Tag),
 }
 
+/// Outputs for which room stays when all are taken. They are large, and a batch that makes hundreds is rare.
+const OUTPUTS_KEPT: usize = 4;
+
 /// What the machines work with during one input.
 struct Context<'a> {
     now: Now,
@@ -242,7 +245,11 @@ impl<A: OlmAccount> Core<A> {
 
     /// The next thing to be done; ask until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if next.is_none() {
+            self.outputs.shrink_to(OUTPUTS_KEPT);
+        }
+        next
     }
 
     /// When [`Input::Timer`] is wanted; changes with every input.

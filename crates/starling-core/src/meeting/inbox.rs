@@ -137,6 +137,8 @@ impl Inbox {
     pub(super) fn peer_up(&mut self, peer: NodeKey, binding: ChannelBinding) {
         let standing = self.connections.entry(peer).or_default();
         standing.retain(|known| *known != binding);
+        // Nearly all peers have one connection: no room for more than there are.
+        standing.reserve_exact(1);
         standing.push(binding);
         if standing.len() > PER_PEER {
             standing.remove(0);

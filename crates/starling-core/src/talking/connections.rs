@@ -29,6 +29,8 @@ impl Connections {
     pub fn up(&mut self, peer: NodeKey, binding: ChannelBinding, dialled: bool) {
         let connections = self.peers.entry(peer).or_default();
         connections.retain(|known| known.binding != binding);
+        // Nearly all peers have one connection: no room for more than there are.
+        connections.reserve_exact(1);
         connections.push(Standing { binding, dialled });
         if connections.len() > PER_PEER {
             connections.remove(0);

@@ -52,7 +52,7 @@ impl Holder {
             if looked >= limits::HANDOVER_SCAN || step.records.len() >= batch {
                 return step;
             }
-            step.next = Some(HandoverCursor(*place));
+            step.next = Some(HandoverCursor(place));
             if !self.clock.is_over(now, entry.life()) && wanted(&place.key) {
                 step.records.push(HandoverRow {
                     id: place.id,

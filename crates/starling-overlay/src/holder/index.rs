@@ -1,6 +1,10 @@
 //! What is held, in memory: rows without their bodies, by id and by place, and who takes up how much.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
+use core::ops::Bound::{Excluded, Included, Unbounded};
 
 use starling_proto::ids::{PublisherKey, RecordId, RecordKey};
 use starling_proto::record::RecordKind;
@@ -11,7 +15,7 @@ use super::limits;
 use super::tally::Tally;
 use crate::storage::HeldRecord;
 
-/// A row, and since when this process has watched it.
+/// A row, and since when this process has watched it. Both orders share one: a peer holds many thousands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) held: HeldRecord,
@@ -79,10 +83,85 @@ pub(super) fn charge(held: &HeldRecord) -> u64 {
     u64::from(held.size).max(limits::LEAST_CHARGE)
 }
 
+/// A row in the order of the ids.
+#[derive(Debug)]
+struct ById(Arc<Entry>);
+
+/// A row in the order of the places.
+#[derive(Debug)]
+struct ByPlace(Arc<Entry>);
+
+impl Borrow<RecordId> for ById {
+    fn borrow(&self) -> &RecordId {
+        &self.0.held.id
+    }
+}
+
+impl Ord for ById {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.held.id.cmp(&other.0.held.id)
+    }
+}
+
+/// What has a place: a row, or one of the ends between which rows are looked for.
+trait Placed {
+    fn place(&self) -> Place;
+}
+
+impl Placed for Place {
+    fn place(&self) -> Place {
+        *self
+    }
+}
+
+impl Placed for ByPlace {
+    fn place(&self) -> Place {
+        Place::of(&self.0.held)
+    }
+}
+
+impl<'a> Borrow<dyn Placed + 'a> for ByPlace {
+    fn borrow(&self) -> &(dyn Placed + 'a) {
+        self
+    }
+}
+
+impl Ord for ByPlace {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl Ord for dyn Placed + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+macro_rules! compared_by_their_order {
+    ($($what:ty),*) => {$(
+        impl PartialOrd for $what {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl PartialEq for $what {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other).is_eq()
+            }
+        }
+
+        impl Eq for $what {}
+    )*};
+}
+
+compared_by_their_order!(ById, ByPlace, dyn Placed + '_);
+
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
-    rows: BTreeMap<RecordId, Entry>,
-    places: BTreeSet<Place>,
+    rows: BTreeSet<ById>,
+    places: BTreeSet<ByPlace>,
     publishers: BTreeMap<PublisherKey, u64>,
     mailboxes: BTreeMap<RecordKey, u64>,
     welcome: Tally,
@@ -100,28 +179,30 @@ impl Index {
             *has = has.saturating_add(amount);
         }
         self.tally_mut(Pool::of(&held)).add(held.group, amount);
-        self.places.insert(Place::of(&held));
-        self.rows.insert(held.id, Entry { held, since: now.tick });
+        let entry = Arc::new(Entry { held, since: now.tick });
+        self.places.insert(ByPlace(Arc::clone(&entry)));
+        self.rows.insert(ById(entry));
     }
 
     pub(super) fn remove(&mut self, id: &RecordId) {
-        let Some(Entry { held, .. }) = self.rows.remove(id) else { return };
-        let amount = charge(&held);
-        self.places.remove(&Place::of(&held));
+        let Some(ById(entry)) = self.rows.take(id) else { return };
+        let held = &entry.held;
+        let amount = charge(held);
+        self.places.remove(&Place::of(held) as &dyn Placed);
         take(&mut self.publishers, &held.publisher, amount);
         if held.welcome {
             take(&mut self.mailboxes, &held.key, amount);
         }
-        self.tally_mut(Pool::of(&held)).take(&held.group, amount);
+        self.tally_mut(Pool::of(held)).take(&held.group, amount);
     }
 
     pub(super) fn get(&self, id: &RecordId) -> Option<&Entry> {
-        self.rows.get(id)
+        self.rows.get(id).map(|row| &*row.0)
     }
 
     /// Every row, in the order of the ids.
     pub(super) fn rows(&self) -> impl Iterator<Item = &Entry> {
-        self.rows.values()
+        self.rows.iter().map(|row| &*row.0)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -130,38 +211,37 @@ impl Index {
 
     /// The rows of one kind under one key, by publisher.
     pub(super) fn at(&self, key: RecordKey, kind: RecordKind) -> impl Iterator<Item = &Entry> {
-        let places = Place::first(key, kind, false, FIRST)..=Place::last(key, kind, true, LAST);
-        self.places.range(places).filter_map(|place| self.rows.get(&place.id))
+        self.between(&Place::first(key, kind, false, FIRST), &Place::last(key, kind, true, LAST))
     }
 
     /// Those of them that came without the owner's leave.
     pub(super) fn strangers_at(&self, key: RecordKey, kind: RecordKind) -> impl Iterator<Item = &HeldRecord> {
-        self.strangers_places(key, kind).filter_map(|place| self.rows.get(&place.id).map(|entry| &entry.held))
+        let ends = (Place::first(key, kind, false, FIRST), Place::last(key, kind, false, LAST));
+        self.between(&ends.0, &ends.1).map(|entry| &entry.held)
     }
 
     /// How many these are.
     pub(super) fn count_strangers(&self, key: RecordKey, kind: RecordKind) -> usize {
-        self.strangers_places(key, kind).count()
-    }
-
-    fn strangers_places(&self, key: RecordKey, kind: RecordKind) -> impl Iterator<Item = &Place> {
-        self.places.range(Place::first(key, kind, false, FIRST)..=Place::last(key, kind, false, LAST))
+        self.strangers_at(key, kind).count()
     }
 
     /// The version that is held of a record that has only one.
     pub(super) fn version(&self, held: &HeldRecord) -> Option<&Entry> {
         let from = Place::first(held.key, held.kind, held.welcome, held.publisher);
         let to = Place::last(held.key, held.kind, held.welcome, held.publisher);
-        let rows = self.places.range(from..=to).filter_map(|place| self.rows.get(&place.id));
-        rows.max_by_key(|entry| entry.held.sequence)
+        self.between(&from, &to).max_by_key(|entry| entry.held.sequence)
     }
 
     /// The rows after a place, in the order of the keys.
-    pub(super) fn after(&self, place: Option<&Place>) -> impl Iterator<Item = (&Place, &Entry)> {
-        use core::ops::Bound::{Excluded, Unbounded};
-        let from = place.map_or(Unbounded, Excluded);
-        let places = self.places.range((from, Unbounded));
-        places.filter_map(|place| self.rows.get(&place.id).map(|entry| (place, entry)))
+    pub(super) fn after(&self, place: Option<&Place>) -> impl Iterator<Item = (Place, &Entry)> {
+        let from = place.map_or(Unbounded, |place| Excluded(place as &dyn Placed));
+        let rows = self.places.range::<dyn Placed, _>((from, Unbounded));
+        rows.map(|row| (row.place(), &*row.0))
+    }
+
+    fn between(&self, from: &Place, to: &Place) -> impl Iterator<Item = &Entry> + use<'_> {
+        let ends = (Included(from as &dyn Placed), Included(to as &dyn Placed));
+        self.places.range::<dyn Placed, _>(ends).map(|row| &*row.0)
     }
 
     /// What a publisher takes up, in bytes.

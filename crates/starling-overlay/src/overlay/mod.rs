@@ -50,6 +50,9 @@ use crate::storage::{OverlayStore, StorageError};
 use crate::table::Table;
 use crate::verify::Verify;
 
+/// Outputs for which room stays when all are taken. They are large, and a batch that makes hundreds is rare.
+const OUTPUTS_KEPT: usize = 4;
+
 /// One peer's part of the overlay.
 ///
 /// Give it an input with [`Self::handle`], then take outputs with [`Self::poll_output`] until there are none. Commit
@@ -155,7 +158,11 @@ impl Overlay {
 
     /// The next thing to be done; worth calling until it gives nothing, after every [`Self::handle`].
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if next.is_none() {
+            self.outputs.shrink_to(OUTPUTS_KEPT);
+        }
+        next
     }
 
     /// When to hand in [`Input::Timer`]; may change with every input.

@@ -164,7 +164,7 @@ impl Network {
             self.node(index).connections.iter().map(|(peer, connection)| (*peer, *connection)).collect();
         for (peer, connection) in connections {
             let (remote, hello) = (self.remote(peer, connection.binding), self.hello(peer, index));
-            let input = Input::PeerUp { remote, hello, dialled: connection.dialled };
+            let input = Box::new(Input::PeerUp { remote, hello, dialled: connection.dialled });
             let wait = connection.stands.since(self.now);
             self.schedule(wait, Happening::Owed { to: index, life, input });
         }

@@ -13,6 +13,7 @@ mod wires;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -34,12 +35,14 @@ use self::crash::Crashes;
 pub use self::crash::{Batch, CrashPoint, Moment};
 use self::queue::{Happening, Queue};
 use self::trace::Trace;
+use crate::bodies::SharedBodies;
 use crate::checks::sometimes::{Reached, Sometimes};
 use crate::faults::NodeFaults;
 use crate::faults::link::Links;
 use crate::faults::partition::Cuts;
 use crate::node::{Fate, Handled, Node, NodeSetup};
 use crate::session::seals::{self, UsedKeys};
+use crate::stamps::Stamps;
 use crate::traffic::Traffic;
 use crate::verdicts::SharedVerifier;
 
@@ -115,6 +118,8 @@ pub struct Network {
     events: Vec<(Tick, NodeIndex, Event)>,
     trace: Trace,
     verifiers: BTreeMap<u8, SharedVerifier>,
+    bodies: Arc<SharedBodies>,
+    stamps: Stamps,
     measured: BTreeMap<(NodeIndex, LookupId), Measured>,
     by_kind: BTreeMap<FrameKind, u64>,
     /// What goes wrong is drawn from dice of its own, so that a world without faults is the same as before.
@@ -150,6 +155,8 @@ impl Network {
             events: Vec::new(),
             trace: Trace::default(),
             verifiers: BTreeMap::new(),
+            bodies: Arc::default(),
+            stamps: Stamps::default(),
             measured: BTreeMap::new(),
             by_kind: BTreeMap::new(),
             fault_dice: fault_dice(world.seed),
@@ -220,7 +227,8 @@ impl Network {
         self.world.shared_verdicts.then(|| verifier.clone())
     }
 
-    fn push(&mut self, node: Node) -> NodeIndex {
+    fn push(&mut self, mut node: Node) -> NodeIndex {
+        node.share_bodies(Arc::clone(&self.bodies));
         let index = NodeIndex(self.nodes.len());
         self.by_key.insert(node.key(), index);
         self.nodes.push(node);
@@ -250,7 +258,7 @@ impl Network {
     /// Gives a command to a node; [`Self::result`] has the outcome once it is there.
     pub fn command(&mut self, index: NodeIndex, command: Command) -> CommandId {
         let id = CommandId(self.fresh_id());
-        self.schedule(Span::ZERO, Happening::Input(index, Input::Command { id, command }));
+        self.schedule(Span::ZERO, Happening::Input(index, Box::new(Input::Command { id, command })));
         id
     }
 
@@ -388,10 +396,10 @@ impl Network {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Input(index, input) => self.hand_over(index, input),
+            Happening::Input(index, input) => self.hand_over(index, *input),
             Happening::Owed { to, life, input } => {
                 if self.node(to).life == life {
-                    self.hand_over(to, input);
+                    self.hand_over(to, *input);
                 }
             }
             Happening::Timer(index) => {
@@ -511,9 +519,9 @@ impl Network {
     }
 
     fn work(&mut self, index: NodeIndex, job: JobId, work: &Job) {
-        let node = self.node(index);
-        let (life, result) = (node.life, node.work(work));
-        let input = Input::JobDone { job, result };
+        let life = self.node(index).life;
+        let result = self.stamps.work(work);
+        let input = Box::new(Input::JobDone { job, result });
         self.schedule(Span::from_secs(1), Happening::Owed { to: index, life, input });
     }
 

@@ -11,13 +11,13 @@ use starling_core::io::{CallId, Input};
 use super::NodeIndex;
 use crate::faults::link::Remaining;
 
-/// Something on its way.
+/// Something on its way. Hundreds wait for each node: what is large is boxed.
 #[derive(Debug)]
 pub(super) enum Happening {
     /// Something reaches whatever core runs then.
-    Input(NodeIndex, Input),
+    Input(NodeIndex, Box<Input>),
     /// Something reaches the core that asked for it, if that one still runs.
-    Owed { to: NodeIndex, life: u32, input: Input },
+    Owed { to: NodeIndex, life: u32, input: Box<Input> },
     /// A core wanted to be woken.
     Timer(NodeIndex),
     /// A frame has arrived.

@@ -145,7 +145,7 @@ impl Network {
             let hello = self.hello(there, here);
             let remote = self.remote(there, binding);
             let life = self.node(here).life;
-            let input = Input::PeerUp { remote, hello, dialled };
+            let input = Box::new(Input::PeerUp { remote, hello, dialled });
             self.schedule(stands.since(self.now), Happening::Owed { to: here, life, input });
         }
         self.at(from).traffic.handshakes += 1;
@@ -332,7 +332,8 @@ impl Network {
     /// Fails a call with the next batch, since the one that asked is still being carried out.
     fn fail_soon(&mut self, from: NodeIndex, call: CallId, error: CallError) {
         if self.calls.remove(&(from, call)).is_some() {
-            let (life, input) = (self.node(from).life, Input::Answer { call, answer: Err(error) });
+            let input = Box::new(Input::Answer { call, answer: Err(error) });
+            let life = self.node(from).life;
             self.schedule(Span::ZERO, Happening::Owed { to: from, life, input });
         }
     }

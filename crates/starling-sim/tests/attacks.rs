@@ -48,6 +48,18 @@ fn byz_02_colluders_hide_few_records() {
     at_least(950, "colluders-50");
 }
 
+/// Nodes come and go for two hours, and half an hour lies between the storing of a record and its finding.
+#[test]
+fn chn_01_records_are_found_while_nodes_come_and_go() {
+    at_least(990, "churn-kad");
+    at_least(950, "churn-minutes");
+}
+
+#[test]
+fn byz_02_colluders_who_stay_hide_few_records_from_those_who_come_and_go() {
+    at_least(950, "colluders-20-churn-kad");
+}
+
 #[test]
 fn byz_03_ground_identities_do_not_own_a_key() {
     at_least(990, "ground-20");

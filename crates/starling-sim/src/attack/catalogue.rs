@@ -2,6 +2,7 @@
 
 use super::{GroundSetup, Protocol, Scenario, Task};
 use crate::adversary::Conduct;
+use crate::faults::churn::Coming;
 
 /// Shares of attackers, in percent.
 const SHARES: [usize; 4] = [10, 20, 30, 50];
@@ -23,6 +24,7 @@ pub fn catalogue() -> Vec<Scenario> {
         }));
     }
     all.extend(vanishing(starling));
+    all.extend(churning(starling));
     all.extend(ground(starling));
     let [kademlia, _] = plain;
     all.extend(ground(kademlia).filter(|scenario| scenario.crowd.is_none()).map(|scenario| Scenario {
@@ -44,6 +46,7 @@ fn simple(id: &str, fault: &'static str, protocol: Protocol) -> Scenario {
         crowd: None,
         ground: None,
         vanish: 0,
+        coming: Coming::Steady,
         task: Task::Fetch,
         target: None,
     }
@@ -80,6 +83,27 @@ fn vanishing(protocol: Protocol) -> impl Iterator<Item = Scenario> {
         ..simple(&format!("colluders-20-vanish-{vanish}"), "BYZ-02 CHN-04", protocol)
     });
     std::iter::once(alone).chain(both)
+}
+
+/// The honest come and go, alone and while others who stay collude.
+fn churning(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let models = [
+        (Coming::Kad, Some(0.999)),
+        (Coming::Hours, None),
+        (Coming::Quarters, Some(0.99)),
+        (Coming::Minutes, Some(0.95)),
+    ];
+    let alone = models.map(move |(coming, target)| Scenario {
+        coming,
+        target: target.map(|target| (target, target)),
+        ..simple(&format!("churn-{}", coming.name()), "CHN-01", protocol)
+    });
+    let both = models.map(move |(coming, _)| Scenario {
+        coming,
+        crowd: Some((Conduct::Colluding, 20)),
+        ..simple(&format!("colluders-20-churn-{}", coming.name()), "BYZ-02 CHN-01", protocol)
+    });
+    alone.into_iter().chain(both)
 }
 
 /// Identities ground onto keys.

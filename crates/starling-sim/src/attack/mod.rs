@@ -23,6 +23,7 @@ pub use self::interval::wilson;
 use self::stage::Stage;
 use self::tally::Tally;
 use crate::adversary::Conduct;
+use crate::faults::churn::Coming;
 pub use crate::scale::Interrupted;
 
 /// Fewest nodes of a run: below this, everybody holds everything.
@@ -136,6 +137,8 @@ pub struct Scenario {
     pub ground: Option<GroundSetup>,
     /// How many of the honest vanish after the records were stored, in percent.
     pub vanish: usize,
+    /// How the honest come and go; attackers stay.
+    pub coming: Coming,
     /// What is tried.
     pub task: Task,
     /// The share that is to succeed, up to 1,000 nodes and beyond; nothing for comparisons.

@@ -6,10 +6,12 @@ use starling_proto::addr::Peer;
 use starling_proto::ids::{NodeId, RecordKey};
 use starling_proto::limits;
 use starling_proto::record::{Record, RecordKind};
+use starling_proto::time::Span;
 
 use super::stage::Stage;
 use super::{Interrupted, Task};
 use crate::adversary::Conduct;
+use crate::faults::churn::Coming;
 use crate::overlays::OverlayIndex;
 
 /// Places that are attacked at once: one for each hundred nodes, so that those who attack one are few for the others.
@@ -21,6 +23,10 @@ const KINDS: [RecordKind; 4] =
     [RecordKind::Account, RecordKind::Bundle, RecordKind::Directory, RecordKind::Locator];
 /// Records stored before any is fetched.
 const ROUND: usize = 500;
+/// The same where nodes come and go.
+const CHURN_ROUND: usize = 100;
+/// How long after its storing a record is fetched where nodes come and go.
+const APART: Span = Span::from_secs(30 * 60);
 /// Holders that the owner of a mailbox looks for.
 const HOLDERS: usize = limits::K;
 /// The word under which entries are published.
@@ -41,8 +47,14 @@ pub(super) fn run(stage: &mut Stage<'_>) -> Result<(), Interrupted> {
 /// Every try has a record and a place of its own.
 fn anywhere(stage: &mut Stage<'_>) -> Result<(), Interrupted> {
     stage.turn(&[]);
-    // Who vanishes must do so between all stores and all fetches.
-    let round = if stage.scenario.vanish > 0 { stage.plan.trials } else { ROUND };
+    stage.come_and_go()?;
+    let round = match stage.scenario.coming {
+        // Who vanishes must do so between all stores and all fetches.
+        Coming::Steady if stage.scenario.vanish > 0 => stage.plan.trials,
+        Coming::Steady => ROUND,
+        // In small rounds: each meets another network.
+        _ => CHURN_ROUND,
+    };
     let mut left = stage.plan.trials;
     while left > 0 {
         let count = left.min(round);
@@ -54,6 +66,7 @@ fn anywhere(stage: &mut Stage<'_>) -> Result<(), Interrupted> {
         let targets = targets.collect();
         find(stage, targets)?;
     }
+    stage.note_presence();
     Ok(())
 }
 
@@ -102,7 +115,8 @@ fn find(stage: &mut Stage<'_>, mut targets: Vec<Target>) -> Result<(), Interrupt
     let stored = |targets: &[Target]| -> Vec<(OverlayIndex, Record)> {
         targets.iter().map(|target| (target.by, target.record.clone())).collect()
     };
-    stage.store(&stored(&targets))?;
+    let mut placed = stage.try_store(&stored(&targets))?.into_iter();
+    targets.retain(|_| placed.next().flatten().is_some());
     if stage.scenario.task == Task::FetchNewest {
         for target in &mut targets {
             target.record = newer(&target.record);
@@ -110,6 +124,7 @@ fn find(stage: &mut Stage<'_>, mut targets: Vec<Target>) -> Result<(), Interrupt
         stage.store(&stored(&targets))?;
     }
     stage.vanish(stage.scenario.vanish);
+    stage.let_them_come_and_go(APART, "waiting")?;
     let mut commands = Vec::new();
     let mut wanted = Vec::new();
     for target in &targets {
@@ -128,6 +143,8 @@ fn find(stage: &mut Stage<'_>, mut targets: Vec<Target>) -> Result<(), Interrupt
                 let asked = u32::try_from(peers.len()).unwrap_or(u32::MAX);
                 (peers.iter().any(|peer| keeps(stage, peer, wanted)), requests.saturating_add(asked))
             }
+            // Whoever wanted it has gone in the middle of it.
+            None if stage.scenario.coming != Coming::Steady => continue,
             other => panic!("nothing was fetched: {other:?}"),
         };
         stage.tally.tried(success, requests);

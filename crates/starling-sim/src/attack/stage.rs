@@ -9,6 +9,7 @@ use starling_proto::time::Span;
 
 use super::{Interrupted, Outcome, Plan, Progress, Scenario, Tables, Tally, Watch};
 use crate::adversary::{Conduct, GangId, grind};
+use crate::faults::churn::Coming;
 use crate::overlays::{Draft, Favoured, OverlayIndex, Overlays, Terrain, below, house, street};
 
 /// Operations under way at one moment: few enough that no group of addresses asks more than it may.
@@ -28,6 +29,10 @@ const INVENTED_PER_NODE: usize = 1 << 9;
 const DOOR: Span = Span::from_ms(200);
 /// How long ground identities take to be known.
 const MOVING_IN: Span = Span::from_secs(60);
+/// How long nodes come and go before anything is tried. At the beginning all are there.
+const BEFORE: Span = Span::from_hours(2);
+/// Of a time in which they do, whoever watches is told so often.
+const STEPS: usize = 30;
 /// Bytes of a record's payload: what a locator has.
 const PAYLOAD: usize = 400;
 
@@ -40,8 +45,10 @@ pub(super) struct Stage<'a> {
     watch: Watch<'a>,
     /// Random nodes that turn.
     pub(super) crowd: Vec<OverlayIndex>,
-    /// Those that behave and are up.
+    /// Those that behave and are up, or come back.
     honest: Vec<OverlayIndex>,
+    /// How many of them were there, and of how many, whenever that was looked at.
+    present: (usize, usize),
 }
 
 impl<'a> Stage<'a> {
@@ -53,7 +60,8 @@ impl<'a> Stage<'a> {
 
     fn on(terrain: Terrain, (scenario, plan, watch): (Scenario, Plan, Watch<'a>)) -> Self {
         let (crowd, honest) = (Vec::new(), Vec::new());
-        Self { scenario, plan, net: Overlays::new(terrain), tally: Tally::default(), watch, crowd, honest }
+        let (net, tally) = (Overlays::new(terrain), Tally::default());
+        Self { scenario, plan, net, tally, watch, crowd, honest, present: (0, 0) }
     }
 
     /// The same with smaller disks.
@@ -191,10 +199,49 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A random honest node.
+    /// The honest come and go from now on, if they do; for so long that nobody remembers the beginning.
+    pub(super) fn come_and_go(&mut self) -> Result<(), Interrupted> {
+        let Some(churn) = self.scenario.coming.churn() else { return Ok(()) };
+        self.net.come_and_go(&self.honest, churn);
+        self.let_them_come_and_go(BEFORE, "coming and going")
+    }
+
+    /// Lets time pass in which nodes come and go, if they do.
+    pub(super) fn let_them_come_and_go(
+        &mut self,
+        long: Span,
+        doing: &'static str,
+    ) -> Result<(), Interrupted> {
+        if self.scenario.coming == Coming::Steady {
+            return Ok(());
+        }
+        for passed in 0..STEPS {
+            self.told(doing, passed, STEPS)?;
+            self.net.run_for(Span::from_ms(long.as_ms() / STEPS as u64));
+        }
+        let there = self.honest.iter().filter(|index| self.net.member(**index).is_up()).count();
+        self.present = (self.present.0 + there, self.present.1 + self.honest.len());
+        Ok(())
+    }
+
+    /// Says how many were there on average.
+    pub(super) fn note_presence(&mut self) {
+        let (there, of) = self.present;
+        if of > 0 {
+            self.tally.note("honest_up_percent", there as f64 * 100.0 / of as f64);
+        }
+    }
+
+    /// A random honest node that is up.
     pub(super) fn anybody(&mut self) -> OverlayIndex {
-        let at = below(self.net.dice(), self.honest.len());
-        self.honest.get(at).copied().expect("somebody is honest")
+        assert!(self.honest.iter().any(|index| self.net.member(*index).is_up()), "somebody is there");
+        loop {
+            let at = below(self.net.dice(), self.honest.len());
+            let drawn = self.honest.get(at).copied().expect("one of them");
+            if self.net.member(drawn).is_up() {
+                return drawn;
+            }
+        }
     }
 
     pub(super) fn anywhere(&mut self) -> RecordKey {
@@ -229,15 +276,28 @@ impl<'a> Stage<'a> {
         &mut self,
         records: &[(OverlayIndex, Record)],
     ) -> Result<Vec<Placement>, Interrupted> {
+        let placements = self.try_store(records)?.into_iter();
+        Ok(placements.map(|placement| placement.expect("nobody goes meanwhile")).collect())
+    }
+
+    /// The same; nothing for a record whose node has gone in the middle of it.
+    pub(super) fn try_store(
+        &mut self,
+        records: &[(OverlayIndex, Record)],
+    ) -> Result<Vec<Option<Placement>>, Interrupted> {
         let commands = records.iter().map(|(by, record)| (*by, Command::Store(record.clone()))).collect();
         let results = self.perform(commands, "storing")?;
+        let goes = self.scenario.coming != Coming::Steady;
         let placement = |result| match result {
-            Some(OpResult::Stored(placement)) => placement,
+            Some(OpResult::Stored(placement)) => Some(placement),
+            None if goes => None,
             other => panic!("no placement: {other:?}"),
         };
-        let placements: Vec<Placement> = results.into_iter().map(placement).collect();
+        let placements: Vec<Option<Placement>> = results.into_iter().map(placement).collect();
         for (placement, (_, record)) in placements.iter().zip(records) {
-            self.count(placement, &record.body().key.as_node_id());
+            if let Some(placement) = placement {
+                self.count(placement, &record.body().key.as_node_id());
+            }
         }
         Ok(placements)
     }

@@ -4,6 +4,7 @@ use starling_proto::frame::FrameKind;
 
 use super::{Outcome, Param, Plan, Scenario, Tables};
 use crate::adversary::Conduct;
+use crate::faults::churn::Coming;
 use crate::overlays::Overlays;
 
 /// Counts of one run.
@@ -95,6 +96,9 @@ fn made_of(scenario: &Scenario, plan: Plan) -> Vec<(&'static str, Param)> {
     }
     if scenario.vanish > 0 {
         params.push(("vanished_percent", number(scenario.vanish)));
+    }
+    if scenario.coming != Coming::Steady {
+        params.push(("churn", text(scenario.coming.name())));
     }
     params
 }

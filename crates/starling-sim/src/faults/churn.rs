@@ -61,6 +61,50 @@ impl Churn {
     }
 }
 
+/// How nodes come and go, by the name of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coming {
+    /// All stay.
+    Steady,
+    /// As was measured of KAD: [`Churn::KAD`].
+    Kad,
+    /// Medians of an hour on and an hour off: [`Churn::HOURS`].
+    Hours,
+    /// Medians of 15 minutes on and 60 off: [`Churn::QUARTERS`].
+    Quarters,
+    /// Medians of 2.4 minutes on and 10 off: [`Churn::MINUTES`].
+    Minutes,
+}
+
+impl Coming {
+    /// All there are.
+    pub const ALL: [Self; 5] = [Self::Steady, Self::Kad, Self::Hours, Self::Quarters, Self::Minutes];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Steady => "steady",
+            Self::Kad => "kad",
+            Self::Hours => "hours",
+            Self::Quarters => "quarters",
+            Self::Minutes => "minutes",
+        }
+    }
+
+    /// The distributions.
+    #[must_use]
+    pub const fn churn(self) -> Option<Churn> {
+        match self {
+            Self::Steady => None,
+            Self::Kad => Some(Churn::KAD),
+            Self::Hours => Some(Churn::HOURS),
+            Self::Quarters => Some(Churn::QUARTERS),
+            Self::Minutes => Some(Churn::MINUTES),
+        }
+    }
+}
+
 /// A day on which fewer are there at night: of every hundred nodes, this many at noon and this many at midnight, with a
 /// cosine between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

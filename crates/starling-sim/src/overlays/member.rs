@@ -20,6 +20,8 @@ pub struct Member {
     pub(super) overlay: Overlay,
     pub(super) disk: MemoryStore,
     pub(super) is_up: bool,
+    /// How often it has begun anew.
+    pub(super) life: u32,
     pub(super) greeting: (Mode, Vec<SocketAddr>),
     pub(super) links: BTreeMap<OverlayIndex, Standing>,
     /// When it will be woken.

@@ -38,6 +38,7 @@ pub(crate) use self::seal::cut;
 use self::wires::Waiting;
 pub(crate) use self::wires::target_of;
 use crate::adversary::Adversary;
+use crate::faults::churn::{Churn, Duration};
 use crate::traffic::Traffic;
 
 /// Wall time when a network begins: a Thursday in 2025.
@@ -93,7 +94,10 @@ pub struct Overlays {
     queue: Queue,
     inbound: BTreeMap<InboundId, Waiting>,
     results: BTreeMap<OpId, OpResult>,
-    awaited: usize,
+    /// Commands that have not ended, and whose they are.
+    awaited: BTreeMap<OpId, OverlayIndex>,
+    /// How long those stay and stay away who come and go.
+    churn: Option<Churn>,
     by_kind: BTreeMap<FrameKind, Traffic>,
     dice: ChaCha8Rng,
     trace: blake3::Hasher,
@@ -113,7 +117,8 @@ impl Overlays {
             queue: Queue::default(),
             inbound: BTreeMap::new(),
             results: BTreeMap::new(),
-            awaited: 0,
+            awaited: BTreeMap::new(),
+            churn: None,
             by_kind: BTreeMap::new(),
             dice: ChaCha8Rng::seed_from_u64(terrain.seed),
             trace: blake3::Hasher::new(),
@@ -142,7 +147,17 @@ impl Overlays {
         self.by_key.insert(key, index);
         let greeting = (Mode::Client, Vec::new());
         let (links, timer) = (BTreeMap::new(), None);
-        self.members.push(Member { key, address, overlay, disk, is_up: true, greeting, links, timer });
+        self.members.push(Member {
+            key,
+            address,
+            overlay,
+            disk,
+            is_up: true,
+            life: 0,
+            greeting,
+            links,
+            timer,
+        });
         self.carry_out(index);
         index
     }
@@ -211,7 +226,7 @@ impl Overlays {
     /// Wants something of an overlay; [`Self::take_result`] has what came of it.
     pub fn command(&mut self, index: OverlayIndex, command: Command) -> OpId {
         let op = OpId(self.fresh_number());
-        self.awaited += 1;
+        self.awaited.insert(op, index);
         self.hand_over(index, Input::Command { op, command });
         op
     }
@@ -221,10 +236,49 @@ impl Overlays {
         self.results.remove(&op)
     }
 
-    /// One vanishes without a word.
+    /// One vanishes without a word, and with it what was wanted of it.
     pub fn vanish(&mut self, index: OverlayIndex) {
         self.at(index).is_up = false;
+        self.awaited.retain(|_, whose| *whose != index);
         self.cut_off(index);
+    }
+
+    /// From now on these come and go; all of them are there.
+    pub fn come_and_go(&mut self, who: &[OverlayIndex], churn: Churn) {
+        self.churn = Some(churn);
+        for index in who {
+            self.stays(*index, churn.on);
+        }
+    }
+
+    fn stays(&mut self, index: OverlayIndex, long: Duration) {
+        let turn = self.now.after(long.draw(&mut self.dice));
+        self.queue.push(turn, Happening::Turn(index));
+    }
+
+    fn turn(&mut self, index: OverlayIndex) {
+        let Some(churn) = self.churn else { return };
+        if self.member(index).is_up {
+            self.vanish(index);
+            self.stays(index, churn.off);
+        } else {
+            self.begin_anew(index);
+            self.stays(index, churn.on);
+        }
+    }
+
+    /// One starts again, on its disk: it finds its way back by the peers that it remembers.
+    fn begin_anew(&mut self, index: OverlayIndex) {
+        let (now, config, disk) = (self.now(), self.terrain.config, self.terrain.disk);
+        let member = self.at(index);
+        let holder = HolderConfig { node: member.key, disk };
+        member.overlay =
+            Overlay::new(config, member.key, holder, now, &member.disk).expect("memory does not fail");
+        member.is_up = true;
+        member.life = member.life.saturating_add(1);
+        member.greeting = (Mode::Client, Vec::new());
+        member.timer = None;
+        self.carry_out(index);
     }
 
     /// Lets virtual time pass.
@@ -237,15 +291,20 @@ impl Overlays {
     /// Lets time pass until every command has ended, or `most` has passed.
     pub fn settle(&mut self, most: Span) {
         let end = self.now.after(most);
-        while self.awaited > 0 && self.step(end) {}
+        while !self.awaited.is_empty() && self.step(end) {}
     }
 
     fn step(&mut self, end: Tick) -> bool {
         let Some((at, happening)) = self.queue.pop_until(end) else { return false };
         self.now = self.now.max(at);
         match happening {
-            Happening::Input(to, input) if self.member(to).is_up => self.hand_over(to, *input),
-            Happening::Input(..) => {}
+            Happening::Input { to, life, input } => {
+                let member = self.member(to);
+                if member.is_up && member.life == life && !self.is_overtaken(to, &input) {
+                    self.hand_over(to, *input);
+                }
+            }
+            Happening::Turn(index) => self.turn(index),
             Happening::Timer(index) => {
                 let member = self.at(index);
                 if member.is_up && member.timer == Some(at) {
@@ -277,7 +336,7 @@ impl Overlays {
                 Output::Reply { inbound, response, .. } => self.reply(index, inbound, response),
                 Output::Greet { mode, addresses } => self.at(index).greeting = (mode, addresses),
                 Output::Done { op, result } => {
-                    self.awaited = self.awaited.saturating_sub(1);
+                    self.awaited.remove(&op);
                     self.results.insert(op, result);
                 }
                 Output::Event(_) => {}

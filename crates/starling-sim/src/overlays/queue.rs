@@ -12,6 +12,8 @@ use super::OverlayIndex;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caller {
     pub(super) index: OverlayIndex,
+    /// In which of its lives.
+    pub(super) life: u32,
     /// Nothing where nobody wants to know the answer: a flood.
     pub(super) call: Option<CallId>,
     pub(super) due: Tick,
@@ -20,8 +22,10 @@ pub(super) struct Caller {
 /// Something on its way.
 #[derive(Debug)]
 pub(super) enum Happening {
-    /// Something reaches an overlay.
-    Input(OverlayIndex, Box<Input>),
+    /// Something reaches an overlay, if it has not begun anew meanwhile.
+    Input { to: OverlayIndex, life: u32, input: Box<Input> },
+    /// One who comes and goes does so.
+    Turn(OverlayIndex),
     /// An overlay wanted to be woken.
     Timer(OverlayIndex),
     /// A request reaches its peer.

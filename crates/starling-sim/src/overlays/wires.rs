@@ -63,7 +63,7 @@ impl Overlays {
             let stands = self.now.after(latency.times(wait));
             self.at(here).links.insert(there, Standing { number, stands, used: stands });
             let input = self.greeting(there, here, dialled);
-            self.queue.push(stands, Happening::Input(here, Box::new(input)));
+            self.input(stands, here, input);
         }
         let idle = Happening::Idle { dialler: from, other: to, number };
         self.queue.push(self.now.after(IDLE), idle);
@@ -121,7 +121,7 @@ impl Overlays {
     fn disconnect(&mut self, here: OverlayIndex, there: OverlayIndex, wait: Span) {
         self.at(here).links.remove(&there);
         let down = Input::PeerDown(self.member(there).key);
-        self.queue.push(self.now.after(wait), Happening::Input(here, Box::new(down)));
+        self.input(self.now.after(wait), here, down);
     }
 
     pub(super) fn arrive(&mut self, from: Caller, to: OverlayIndex, request: Request) {
@@ -177,25 +177,40 @@ impl Overlays {
         if at > caller.due {
             return self.fail(caller, CallError::TimedOut, caller.due);
         }
-        let answer = Box::new(Input::Answer { call, answer: Ok(response) });
-        self.queue.push(at, Happening::Input(caller.index, answer));
+        let input = Box::new(Input::Answer { call, answer: Ok(response) });
+        self.queue.push(at, Happening::Input { to: caller.index, life: caller.life, input });
     }
 
     fn fail(&mut self, caller: Caller, error: CallError, at: Tick) {
         let Some(call) = caller.call else { return };
-        let answer = Box::new(Input::Answer { call, answer: Err(error) });
-        self.queue.push(at.max(self.now), Happening::Input(caller.index, answer));
+        let input = Box::new(Input::Answer { call, answer: Err(error) });
+        let answer = Happening::Input { to: caller.index, life: caller.life, input };
+        self.queue.push(at.max(self.now), answer);
     }
 
     /// A request of an overlay that waits for its answer.
-    pub(super) const fn caller(&self, index: OverlayIndex, call: CallId, deadline: Span) -> Caller {
-        Caller { index, call: Some(call), due: self.now.after(deadline) }
+    pub(super) fn caller(&self, index: OverlayIndex, call: CallId, deadline: Span) -> Caller {
+        let life = self.member(index).life;
+        Caller { index, life, call: Some(call), due: self.now.after(deadline) }
+    }
+
+    /// Something reaches an overlay then.
+    fn input(&mut self, at: Tick, to: OverlayIndex, input: Input) {
+        let (life, input) = (self.member(to).life, Box::new(input));
+        self.queue.push(at, Happening::Input { to, life, input });
+    }
+
+    /// Whether this is news of the end of a connection in whose place another stands by now.
+    pub(super) fn is_overtaken(&self, at: OverlayIndex, input: &Input) -> bool {
+        let Input::PeerDown(key) = input else { return false };
+        self.index_of(key).is_some_and(|peer| self.member(at).links.contains_key(&peer))
     }
 
     /// Sends a request that no overlay has asked for, and that nobody waits for.
     pub fn flood(&mut self, from: OverlayIndex, to: OverlayIndex, request: Request) {
         let peer = self.member(to).peer();
-        self.call(Caller { index: from, call: None, due: self.now }, &peer, request, false);
+        let life = self.member(from).life;
+        self.call(Caller { index: from, life, call: None, due: self.now }, &peer, request, false);
     }
 
     /// One-way latency of a pair: the same in every run with the same seed, and in both directions.

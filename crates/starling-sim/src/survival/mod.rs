@@ -13,7 +13,7 @@ use starling_proto::time::Span;
 
 use self::stage::Stage;
 use crate::attack::wilson;
-use crate::faults::churn::Churn;
+pub use crate::faults::churn::Coming;
 use crate::scale::{Interrupted, Progress};
 
 /// Most nodes of a run, people not counted: they take about 2 MiB each.
@@ -24,48 +24,6 @@ pub const PAIRS: usize = 1_000;
 pub const TEXTS: usize = 500;
 /// How often the disks are looked at in the life of the mail.
 pub const SAMPLES: u32 = 28;
-
-/// How nodes come and go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coming {
-    /// All stay.
-    Steady,
-    /// As was measured of KAD: [`Churn::KAD`].
-    Kad,
-    /// Medians of an hour on and an hour off: [`Churn::HOURS`].
-    Hours,
-    /// Medians of 15 minutes on and 60 off: [`Churn::QUARTERS`].
-    Quarters,
-    /// Medians of 2.4 minutes on and 10 off: [`Churn::MINUTES`].
-    Minutes,
-}
-
-impl Coming {
-    /// All there are.
-    pub const ALL: [Self; 5] = [Self::Steady, Self::Kad, Self::Hours, Self::Quarters, Self::Minutes];
-
-    /// What it is called.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Steady => "steady",
-            Self::Kad => "kad",
-            Self::Hours => "hours",
-            Self::Quarters => "quarters",
-            Self::Minutes => "minutes",
-        }
-    }
-
-    const fn churn(self) -> Option<Churn> {
-        match self {
-            Self::Steady => None,
-            Self::Kad => Some(Churn::KAD),
-            Self::Hours => Some(Churn::HOURS),
-            Self::Quarters => Some(Churn::QUARTERS),
-            Self::Minutes => Some(Churn::MINUTES),
-        }
-    }
-}
 
 /// What befalls all nodes together, beside their coming and going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -17,8 +17,9 @@ use crate::storage::{Mailed, OutboxRow, StorageError, TalkStore};
 
 /// How long a row is kept.
 pub const LIFE: Span = Span::from_days(30);
-/// Rows for all devices together: two months of a talkative person to somebody who is away, and at most 128 MiB.
-pub const ROWS: usize = 8192;
+/// Rows for all devices together: three months of a talkative person to somebody who is away, ten thousand texts that a
+/// program writes at once, and at most 100 MiB.
+pub const ROWS: usize = 12_288;
 /// Copies that wait for one of our own devices, besides the rows for others: what it lacks then, it lacks.
 const COPIES: usize = 4096;
 /// Rows beyond [`ROWS`] for what decides whether people can talk at all: hand-overs and refusals.

@@ -410,9 +410,11 @@ fn outcome(result: OpResult) -> Outcome {
         OpResult::Found { peers, .. } => Outcome::Found(peers),
         OpResult::Stored(placement) => Outcome::Stored(placement),
         OpResult::Fetched { records, holders, .. } => Outcome::Fetched { records, holders },
-        OpResult::Joined { .. } | OpResult::Matched { .. } | OpResult::Sampled(_) | OpResult::Overloaded => {
-            Outcome::Failed
-        }
+        OpResult::Joined { .. }
+        | OpResult::Matched { .. }
+        | OpResult::Sampled(_)
+        | OpResult::NotPassed(_)
+        | OpResult::Overloaded => Outcome::Failed,
     }
 }
 

@@ -56,7 +56,9 @@ fn prv_07_nobody_but_go_betweens_sees_who_wants_it() {
     assert_eq!((placement.unnamed, placement.wanted, placement.holders.len()), (40, 40, 0));
     assert_eq!(placement.requests, 3, "one to place it, two to have it shown");
     assert_eq!(copies(&net, &entry), 40);
-    assert_eq!(fetch(&mut net, asker, &entry), std::slice::from_ref(&entry));
+    for _ in 0..20 {
+        assert_eq!(fetch(&mut net, asker, &entry), std::slice::from_ref(&entry));
+    }
     let query = Favour::Query { key, words: vec!["alice".into()] };
     let OpResult::Matched { records, .. } = pass(&mut net, asker, query) else { panic!("no query") };
     assert_eq!(records, std::slice::from_ref(&entry));
@@ -77,7 +79,7 @@ fn prv_07_nobody_but_go_betweens_sees_who_wants_it() {
             _ => {}
         }
     }
-    assert!(between.len() >= 3, "drawn anew each time: {between:?}");
+    assert!(between.len() >= 10, "drawn anew each time: {between:?}");
 }
 
 #[test]

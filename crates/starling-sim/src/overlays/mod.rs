@@ -93,6 +93,7 @@ pub struct Overlays {
     queue: Queue,
     inbound: BTreeMap<InboundId, Waiting>,
     results: BTreeMap<OpId, OpResult>,
+    ended: BTreeMap<OpId, Tick>,
     awaited: usize,
     by_kind: BTreeMap<FrameKind, Traffic>,
     dice: ChaCha8Rng,
@@ -113,6 +114,7 @@ impl Overlays {
             queue: Queue::default(),
             inbound: BTreeMap::new(),
             results: BTreeMap::new(),
+            ended: BTreeMap::new(),
             awaited: 0,
             by_kind: BTreeMap::new(),
             dice: ChaCha8Rng::seed_from_u64(terrain.seed),
@@ -202,6 +204,18 @@ impl Overlays {
         self.by_kind.get(&kind).copied().unwrap_or_default()
     }
 
+    /// The same for all kinds together.
+    #[must_use]
+    pub fn traffic_of_all(&self) -> Traffic {
+        self.by_kind.values().copied().sum()
+    }
+
+    /// When a command has ended.
+    #[must_use]
+    pub fn ended(&self, op: OpId) -> Option<Tick> {
+        self.ended.get(&op).copied()
+    }
+
     /// The hash over every request and answer: between whom, when, of what kind and length.
     #[must_use]
     pub fn trace(&self) -> [u8; 32] {
@@ -218,6 +232,7 @@ impl Overlays {
 
     /// What came of a command that has ended.
     pub fn take_result(&mut self, op: OpId) -> Option<OpResult> {
+        self.ended.remove(&op);
         self.results.remove(&op)
     }
 
@@ -279,6 +294,7 @@ impl Overlays {
                 Output::Done { op, result } => {
                     self.awaited = self.awaited.saturating_sub(1);
                     self.results.insert(op, result);
+                    self.ended.insert(op, self.now);
                 }
                 Output::Event(_) => {}
             }

@@ -166,6 +166,7 @@ const fn request_name(kind: FrameKind) -> Option<&'static str> {
         FrameKind::Owner => "owner",
         FrameKind::Notify => "notify",
         FrameKind::DialBack => "dial_back",
+        FrameKind::PassOn => "pass_on",
         FrameKind::DeviceProof => "device_proof",
         FrameKind::Deliver => "deliver",
         _ => return None,

@@ -488,6 +488,8 @@ pub enum WarningCode {
     DiskFull,
     /// So much waits to be sent that something had to be left out.
     OutboxFull,
+    /// Nobody does in our place what others are to do.
+    NotPassed,
     /// The account's list names this device no more: another device has revoked it, or the account was restored.
     Revoked,
 }

@@ -19,7 +19,7 @@ use starling_proto::limits;
 use starling_proto::record::{RecordKind, Stamp};
 use starling_proto::time::{Month, Now, Span, Tick, UnixSeconds};
 
-use crate::sampling::{AGAIN, AT_ONCE, FIRST, Next, Watch};
+use crate::sampling::{self, AGAIN, AT_ONCE, FIRST, Next, Watch};
 use crate::wire;
 
 /// Publications that are placed at the same time. Each is a lookup of its own and costs some thirty requests; four
@@ -128,6 +128,15 @@ impl Publication {
             self.expires = now.seconds().after(kind.longest_life());
         }
         Due { kind, key, sequence: self.sequence, expires: self.expires, payload: self.payload.clone() }
+    }
+}
+
+/// Whether it need not be placed again soon. How many keep what was passed on is known from a few that were asked, so
+/// that most of them must do.
+fn is_enough(placement: &Placement) -> bool {
+    match placement.unnamed {
+        0 => placement.holders.len() >= placement.wanted.max(limits::K),
+        shown => placement.wanted >= limits::K && sampling::is_enough(shown, shown, placement.wanted),
     }
 }
 
@@ -338,9 +347,9 @@ impl Publisher {
         let period = refresh_period(kind);
         // One holder is ourselves, while nobody else is there.
         publication.alone = placement.is_some_and(|p| p.wanted <= 1);
-        publication.placed |= placement.is_some_and(|p| !p.holders.is_empty());
+        publication.placed |= placement.is_some_and(|p| p.count() > 0);
         // A network that is small now may be growing: what lies with all of three peers is not where thirty will look.
-        let enough = placement.is_some_and(|p| p.holders.len() >= p.wanted.max(limits::K));
+        let enough = placement.is_some_and(is_enough);
         let wait = if enough { period } else { publication.retry };
         publication.retry = if enough { FIRST_RETRY } else { publication.retry.times(2).min(period) };
         publication.due = now.tick.after(wait.jittered(rng.next_u32()));
@@ -395,6 +404,14 @@ impl Publisher {
     fn asked(&self) -> usize {
         let watches = self.publications.values().filter_map(|publication| publication.watch.as_ref());
         watches.filter(|watch| watch.is_asked()).count()
+    }
+
+    /// The way in which things are placed is another: what has not been placed as it should be is tried again now.
+    pub fn hurry(&mut self, now: Tick) {
+        for publication in self.publications.values_mut().filter(|p| p.retry > FIRST_RETRY && !p.in_flight) {
+            publication.due = now;
+            publication.retry = FIRST_RETRY;
+        }
     }
 
     /// Somebody is there: what found nobody is tried again now. Who leaves soon after the first start has left with

@@ -176,6 +176,7 @@ pub(crate) mod fixture {
         Placement {
             id: record.id(),
             holders: holders.to_vec(),
+            unnamed: 0,
             wanted,
             refused: Vec::new(),
             caps_relaxed: false,

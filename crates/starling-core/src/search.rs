@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use starling_overlay::io::NotPassed;
 use starling_proto::ids::{AccountKey, NodeKey, PublisherKey, RecordKey};
 use starling_proto::limits;
 use starling_proto::time::UnixSeconds;
@@ -116,6 +117,8 @@ pub struct Search {
     left_out: u32,
     /// Those who answered for any of the words, each once.
     holders: BTreeSet<NodeKey>,
+    /// Why nobody would ask for one of the words in our place.
+    unasked: Option<NotPassed>,
 }
 
 impl Search {
@@ -123,7 +126,8 @@ impl Search {
     #[must_use]
     pub fn new(query: Query, limit: usize) -> Self {
         let waiting = query.keys().len();
-        Self { query, limit, waiting, found: BTreeMap::new(), left_out: 0, holders: BTreeSet::new() }
+        let (found, holders) = (BTreeMap::new(), BTreeSet::new());
+        Self { query, limit, waiting, found, left_out: 0, holders, unasked: None }
     }
 
     /// Takes what the holders of one index key found. True when that was the last one.
@@ -144,6 +148,19 @@ impl Search {
         self.holders.extend(holders);
         self.waiting = self.waiting.saturating_sub(1);
         self.waiting == 0
+    }
+
+    /// Notes that nobody would ask for one index key in our place. True when that was the last one.
+    pub fn not_asked(&mut self, why: NotPassed) -> bool {
+        self.unasked = Some(why);
+        self.answered([], 0, &[])
+    }
+
+    /// Why some holders were not asked, if so: others may have been found all the same, since every holder matches all of
+    /// the words.
+    #[must_use]
+    pub const fn is_unasked(&self) -> Option<NotPassed> {
+        self.unasked
     }
 
     /// The words asked.

@@ -127,6 +127,47 @@ pub enum Command {
     },
     /// Ask some holders of a record whether they keep it.
     Sample(Sample),
+    /// Have another peer do something in our place, so that holders do not see who wants it. It ends as if we had done it
+    /// ourselves, or with [`OpResult::NotPassed`].
+    PassOn {
+        /// What.
+        favour: Favour,
+        /// Peers that are not to be asked: they know something else of us.
+        avoid: Vec<NodeKey>,
+    },
+}
+
+/// What another peer can do in our place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Favour {
+    /// Place a record. Others still are asked then whether holders show it.
+    Store(Record),
+    /// Find records.
+    Fetch {
+        /// Where they are kept.
+        key: RecordKey,
+        /// Which kind.
+        kind: RecordKind,
+    },
+    /// Search the directory at one index key.
+    Query {
+        /// The index key.
+        key: RecordKey,
+        /// All the words, folded.
+        words: Vec<String>,
+    },
+}
+
+/// Why nobody has done something in our place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum NotPassed {
+    /// We know nobody who may be asked.
+    Nobody,
+    /// All who were asked have too much to do.
+    Busy,
+    /// Nobody who was asked has answered.
+    Silence,
 }
 
 /// Something to be done.
@@ -214,6 +255,8 @@ pub enum OpResult {
     /// [`Command::Sample`]: what each of those that were asked has shown; nothing if nobody can be asked, since we are
     /// cut off.
     Sampled(Vec<(NodeKey, Shown)>),
+    /// [`Command::PassOn`]: it was not done. Nobody else was asked in place of go-betweens.
+    NotPassed(NotPassed),
     /// Too much was wanted at once: nothing was done, and the command may be given again later.
     Overloaded,
 }
@@ -225,6 +268,8 @@ pub struct Placement {
     pub id: RecordId,
     /// Peers that said "on disk", ourselves included when we keep it.
     pub holders: Vec<NodeKey>,
+    /// Peers of which somebody else says that they keep it, and some of which have shown it to yet another peer.
+    pub unnamed: usize,
     /// How many were to hold it: the width, or every server there is in a small network.
     pub wanted: usize,
     /// What the others said.
@@ -235,6 +280,20 @@ pub struct Placement {
     pub requests: u32,
     /// What those holders can be asked later; ourselves we need not ask.
     pub samples: Samples,
+}
+
+impl Placement {
+    /// How many keep it, ourselves included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.holders.len().saturating_add(self.unnamed)
+    }
+
+    /// How many keep it besides `me`.
+    #[must_use]
+    pub fn others(&self, me: &NodeKey) -> usize {
+        self.count().saturating_sub(usize::from(self.holders.contains(me)))
+    }
 }
 
 /// Something that happened inside.

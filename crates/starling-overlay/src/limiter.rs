@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use starling_proto::message::Request;
+use starling_proto::message::{PassOn, Request};
 use starling_proto::time::Tick;
 
 use crate::config::ServiceConfig;
@@ -70,7 +70,8 @@ const COMPARED: u64 = 7;
 /// Deletions written for one unit: an owner may delete 256 read deposits a dozen times at once, and three times a second.
 const DELETED: u64 = 4;
 
-/// What a request costs at least: about its work in tenths of a millisecond.
+/// What a request costs at least: about its work in tenths of a millisecond, and for what is done in another's place what
+/// it makes us send.
 #[must_use]
 pub const fn cost(request: &Request) -> u32 {
     match request {
@@ -78,6 +79,8 @@ pub const fn cost(request: &Request) -> u32 {
         Request::Fetch(_) | Request::Owner(_) => 4,
         Request::Store(_) | Request::Query(_) => 8,
         Request::DialBack(_) => 50,
+        Request::PassOn(PassOn::Store(_)) => 200,
+        Request::PassOn(_) => 60,
         _ => 1,
     }
 }

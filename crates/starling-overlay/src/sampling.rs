@@ -32,18 +32,6 @@ pub struct Question {
     proof: [u8; PROOF_KEPT],
 }
 
-impl Question {
-    fn of(record: &Record, nonce: [u8; limits::NONCE]) -> Self {
-        let mut proof = [0; PROOF_KEPT];
-        proof.copy_from_slice(&record.proof(&nonce)[..PROOF_KEPT]);
-        Self { nonce, proof }
-    }
-
-    fn is_answered_by(&self, proof: &[u8; 32]) -> bool {
-        proof.starts_with(&self.proof)
-    }
-}
-
 /// What can be asked about one placement: whom, and what.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Samples {
@@ -72,17 +60,33 @@ pub enum Shown {
     Nothing,
 }
 
+impl Question {
+    /// A new one about `record`.
+    pub(crate) fn about(record: &Record, rng: &mut dyn CryptoRng) -> Self {
+        let mut nonce = [0; limits::NONCE];
+        rng.fill_bytes(&mut nonce);
+        let mut proof = [0; PROOF_KEPT];
+        proof.copy_from_slice(&record.proof(&nonce)[..PROOF_KEPT]);
+        Self { nonce, proof }
+    }
+
+    /// As it is asked.
+    pub(crate) const fn prove(&self, record: RecordId) -> Prove {
+        Prove { record, nonce: self.nonce }
+    }
+
+    /// Whether this answers it.
+    pub(crate) fn is_answered_by(&self, proof: &Proof) -> bool {
+        matches!(proof, Proof::Held(proof) if proof.starts_with(&self.proof))
+    }
+}
+
 impl Samples {
     /// Draws the questions for all checks in the life of `record`, which `holders` said they keep. Costs a hash of the
     /// record for each question.
     pub fn new(record: &Record, holders: Vec<Peer>, rng: &mut dyn CryptoRng) -> Self {
         let count = holders.len().min(HOLDERS).saturating_mul(checks(record));
-        let mut question = || {
-            let mut nonce = [0; limits::NONCE];
-            rng.fill_bytes(&mut nonce);
-            Question::of(record, nonce)
-        };
-        Self { questions: (0..count).map(|_| question()).collect(), holders }
+        Self { questions: (0..count).map(|_| Question::about(record, rng)).collect(), holders }
     }
 
     /// How many holders still count; ourselves are never among them.
@@ -142,7 +146,7 @@ impl Sampling {
     pub(crate) fn new(sample: Sample) -> (Self, Vec<(Peer, Prove)>) {
         let Sample { record, questions } = sample;
         let under_way = questions.iter().map(|(peer, question)| (peer.key(), *question)).collect();
-        let ask = |(peer, question): (Peer, Question)| (peer, Prove { record, nonce: question.nonce });
+        let ask = |(peer, question): (Peer, Question)| (peer, question.prove(record));
         let requests = questions.into_iter().map(ask).collect();
         (Self { under_way, shown: Vec::new(), heard: false }, requests)
     }
@@ -152,7 +156,7 @@ impl Sampling {
         let Some(question) = self.under_way.remove(&from) else { return };
         self.heard |= answer.is_some();
         let shown = match answer {
-            Some(Proof::Held(proof)) if question.is_answered_by(&proof) => Shown::Kept,
+            Some(proof) if question.is_answered_by(&proof) => Shown::Kept,
             Some(Proof::Deleted) => Shown::Deleted,
             _ => Shown::Nothing,
         };

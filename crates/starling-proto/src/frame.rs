@@ -23,6 +23,7 @@ pub enum FrameKind {
     Owner,
     Notify,
     DialBack,
+    PassOn,
     DeviceProof,
     Deliver,
     HelloBack,
@@ -37,6 +38,7 @@ pub enum FrameKind {
     Subscribed,
     Notified,
     DialBackResult,
+    Passed,
     DeviceProofBack,
     Delivered,
     Refused,
@@ -44,7 +46,7 @@ pub enum FrameKind {
 
 impl FrameKind {
     /// Every kind with its byte and its cap in bytes. Requests are below 0x80, responses above.
-    const TABLE: [(Self, u8, usize); 27] = [
+    const TABLE: [(Self, u8, usize); 29] = [
         (Self::Hello, 0x01, 256),
         (Self::Ping, 0x02, 16),
         (Self::FindNode, 0x03, 64),
@@ -55,6 +57,7 @@ impl FrameKind {
         (Self::Owner, 0x08, 12 * 1024),
         (Self::Notify, 0x09, 64),
         (Self::DialBack, 0x0a, 256),
+        (Self::PassOn, 0x0b, limits::RECORD + 32),
         (Self::DeviceProof, 0x10, 1024),
         (Self::Deliver, 0x11, 24 * 1024),
         (Self::HelloBack, 0x81, 256),
@@ -69,6 +72,7 @@ impl FrameKind {
         (Self::Subscribed, 0x8a, 16),
         (Self::Notified, 0x8b, 16),
         (Self::DialBackResult, 0x8c, 16),
+        (Self::Passed, 0x8d, 36 * 1024 + 16),
         (Self::DeviceProofBack, 0x90, 1024),
         (Self::Delivered, 0x91, 16),
         (Self::Refused, 0xff, 16),
@@ -114,6 +118,7 @@ impl FrameKind {
             Self::Owner => matches!(self, Self::Listed | Self::Records | Self::Deleted | Self::Subscribed),
             Self::Notify => matches!(self, Self::Notified),
             Self::DialBack => matches!(self, Self::DialBackResult),
+            Self::PassOn => matches!(self, Self::Passed),
             Self::DeviceProof => matches!(self, Self::DeviceProofBack),
             Self::Deliver => matches!(self, Self::Delivered),
             _ => false,

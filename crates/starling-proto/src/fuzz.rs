@@ -34,6 +34,7 @@ pub const TABLE: &[(&str, FuzzFn)] = &[
     ("deliver", deliver),
     ("content", content),
     ("device_request", device_request),
+    ("pass_on", pass_on),
 ];
 
 fn frame(bytes: &[u8]) {
@@ -72,6 +73,14 @@ fn round_trips(frame: Result<Vec<u8>, DecodeError>, same: impl Fn(FrameKind, &[u
     let Ok(frame) = frame else { return true };
     let Ok(header) = FrameHeader::parse(&frame) else { return false };
     frame.get(FrameHeader::LEN..).is_some_and(|body| same(header.kind, body))
+}
+
+/// What is asked in another's place, or what became of it.
+fn pass_on(bytes: &[u8]) {
+    for kind in [FrameKind::PassOn, FrameKind::Passed] {
+        let input = [&[kind.byte()], bytes].concat();
+        if kind.is_request() { request(&input) } else { response(&input) }
+    }
 }
 
 fn record(bytes: &[u8]) {

@@ -82,6 +82,8 @@ pub const INVITE_ADDRESSES: usize = 3;
 pub const CHANNEL_BINDING: usize = 32;
 /// Bytes of a nonce in `prove`.
 pub const NONCE: usize = 16;
+/// What holders have said of a record, in one answer of a peer that asked them for another: as many as are closest.
+pub const PASSED_PROOFS: usize = K;
 /// Characters of a network's name.
 pub const NETWORK_NAME: usize = 32;
 /// The longest life of a record of a kind that its publisher refreshes.

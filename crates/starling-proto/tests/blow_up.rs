@@ -92,7 +92,26 @@ const INNER: &[Row] = &[
     ("Content", limits::SESSION_CONTENT, |bytes| drop(black_box(Content::decode(bytes)))),
     ("ContactRequest", limits::CONTACT_REQUEST, |bytes| drop(black_box(ContactRequest::decode(bytes)))),
     ("Invite", 620, read_invite),
+    ("Store", limits::RECORD + 16, |bytes| read_pass_on(FrameKind::Store, bytes)),
+    ("Query", 20 * 1024, |bytes| read_pass_on(FrameKind::Query, bytes)),
+    ("Records", 36 * 1024, |bytes| read_passed(FrameKind::Records, bytes)),
+    ("Matches", 36 * 1024, |bytes| read_passed(FrameKind::Matches, bytes)),
+    ("Proofs", 36 * 1024, |bytes| read_passed(FrameKind::Proof, bytes)),
+    ("Placed", 36 * 1024, |bytes| read_passed(FrameKind::Stored, bytes)),
 ];
+
+/// A request inside one that is passed on.
+fn read_pass_on(kind: FrameKind, request: &[u8]) {
+    let (kind, request) = (u32::from(kind.byte()), request.to_vec());
+    let body = wire::PassOn { kind, request, key: Vec::new() }.encode_to_vec();
+    read_frame(FrameKind::PassOn, &body);
+}
+
+/// An answer inside what became of a request that was passed on.
+fn read_passed(kind: FrameKind, answer: &[u8]) {
+    let (kind, answer) = (u32::from(kind.byte()), answer.to_vec());
+    read_frame(FrameKind::Passed, &wire::Passed { kind, answer }.encode_to_vec());
+}
 
 fn read_plaintext(bytes: &[u8]) {
     let padded = Buckets::SESSION.pad(bytes.to_vec()).unwrap();

@@ -1,9 +1,9 @@
 //! What a network withstands: a fixed set of small attacks with floors, and what happens without the guards.
-#![allow(clippy::unwrap_used, reason = "a test: what fails must stop it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test: what fails must stop it")]
 
 use std::ops::ControlFlow;
 
-use starling_sim::attack::{Outcome, Plan, Protocol, Scenario, Tables, catalogue, run};
+use starling_sim::attack::{Outcome, Param, Plan, Protocol, Scenario, Tables, catalogue, run};
 
 const PLAN: Plan = Plan { nodes: 150, seed: 3, trials: 60, tables: Tables::Filled };
 
@@ -122,6 +122,29 @@ fn spm_06_a_flood_of_large_records_stays_within_its_quota() {
 #[test]
 fn chn_04_after_sixty_percent_vanish_records_are_found() {
     at_least(1000, "vanish-60");
+}
+
+#[test]
+fn prv_07_what_goes_through_go_betweens_is_found_unless_they_collude() {
+    at_least(1000, "pass-honest");
+    at_least(900, "pass-silent-30");
+    at_least(800, "pass-30");
+}
+
+#[test]
+fn prv_07_go_betweens_that_vouch_for_one_another_need_to_be_three() {
+    let lost = |checks| {
+        let mut scenario = named("pass-50");
+        scenario.protocol.config.passing.checks = checks;
+        let outcome = attack_with(&scenario, PLAN);
+        let nowhere = outcome.params.iter().find(|(name, _)| *name == "stored_nowhere");
+        match nowhere {
+            Some((_, Param::Number(lost))) => *lost,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (one, two) = (lost(1), lost(2));
+    assert!(two < one, "{two} of 60 are nowhere with two that must have it shown, {one} with one");
 }
 
 #[test]

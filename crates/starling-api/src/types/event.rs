@@ -176,6 +176,8 @@ pub enum WarningCode {
     DiskFull,
     /// So much waits to be sent that something was left out.
     OutboxFull,
+    /// Nobody places or finds in our place what the settings want to be done so; it waits.
+    NotPassed,
     /// The account's list names this device no more.
     Revoked,
     /// A warning that this version has no name for.
@@ -240,6 +242,7 @@ impl From<io::WarningCode> for WarningCode {
             io::WarningCode::Alone => Self::Alone,
             io::WarningCode::DiskFull => Self::DiskFull,
             io::WarningCode::OutboxFull => Self::OutboxFull,
+            io::WarningCode::NotPassed => Self::NotPassed,
             io::WarningCode::Revoked => Self::Revoked,
             _ => Self::Other,
         }

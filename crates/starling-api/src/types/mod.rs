@@ -36,7 +36,7 @@ pub use message::{
 pub use network::{JoinReply, JoinRequest};
 pub use profile::{ListedRequest, Profile, ProfileRequest};
 pub use search::{SearchHit, SearchReply, SearchRequest};
-pub use settings::{Availability, Settings, SettingsRequest, TypingRequest};
+pub use settings::{Availability, PassOn, Settings, SettingsRequest, TypingRequest};
 pub use status::{Bucket, ContactCounts, Entries, Held, Mode, RoutingTable, Served, Status};
 pub use time::{Time, TimeError};
 pub use trace::{Step, Trace, TraceStep};

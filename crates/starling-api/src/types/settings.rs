@@ -1,4 +1,4 @@
-//! What others learn of us while we talk.
+//! What others learn of us.
 
 use serde::{Deserialize, Serialize};
 use starling_core::io::Command;
@@ -17,6 +17,20 @@ pub struct Settings {
     pub status: Availability,
     /// What we say about it; empty for nothing.
     pub status_line: String,
+    /// What other peers place and look for in our place, so that holders do not see who we are.
+    pub pass_on: PassOn,
+}
+
+/// What other peers place and look for in our place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PassOn {
+    /// Nothing.
+    Off,
+    /// Our directory entries, account record and bundle, and our searches.
+    Directory,
+    /// Besides that letters, contact requests, our locator, and what we read of contacts.
+    All,
 }
 
 /// How one appears while the node runs.
@@ -47,6 +61,9 @@ pub struct SettingsRequest {
     /// What we say about it, at most 128 bytes; empty for nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_line: Option<String>,
+    /// What other peers place and look for in our place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_on: Option<PassOn>,
 }
 
 /// Tell a contact that we are typing to them, or have stopped.
@@ -70,6 +87,11 @@ impl From<settings::Settings> for Settings {
                 PresenceStatus::Busy => Availability::Busy,
             },
             status_line: settings.line,
+            pass_on: match settings.pass_on {
+                settings::PassOn::Off => PassOn::Off,
+                settings::PassOn::Directory => PassOn::Directory,
+                settings::PassOn::All => PassOn::All,
+            },
         }
     }
 }
@@ -84,6 +106,16 @@ impl From<Availability> for PresenceStatus {
     }
 }
 
+impl From<PassOn> for settings::PassOn {
+    fn from(pass_on: PassOn) -> Self {
+        match pass_on {
+            PassOn::Off => Self::Off,
+            PassOn::Directory => Self::Directory,
+            PassOn::All => Self::All,
+        }
+    }
+}
+
 impl From<SettingsRequest> for Command {
     fn from(request: SettingsRequest) -> Self {
         Self::SetSettings(settings::Changes {
@@ -91,6 +123,7 @@ impl From<SettingsRequest> for Command {
             typing: request.typing,
             status: request.status.map(Into::into),
             line: request.status_line,
+            pass_on: request.pass_on.map(Into::into),
         })
     }
 }

@@ -103,6 +103,8 @@ pub enum Step {
     Lost,
     /// Another device of ours has written it, and sends it.
     SentElsewhere,
+    /// Nobody would leave it at the device's mailbox in our place, as the settings want it.
+    NotPassed,
     /// A step that this version has no name for.
     #[serde(other)]
     Other,
@@ -158,6 +160,7 @@ impl From<view::Step> for Step {
             view::Step::NotStored => Self::NotStored,
             view::Step::MailboxFull => Self::MailboxFull,
             view::Step::NoMailbox => Self::NoMailbox,
+            view::Step::NotPassed => Self::NotPassed,
             view::Step::Lost => Self::Lost,
             view::Step::SentElsewhere => Self::SentElsewhere,
             // Whatever the core learns to say before this table does: its text is told all the same.

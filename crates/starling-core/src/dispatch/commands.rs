@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use starling_crypto::session::OlmAccount;
 use starling_overlay::io as overlay_io;
+use starling_overlay::io::NotPassed;
 use starling_proto::addr::Peer;
 use starling_proto::ids::NodeKey;
 use starling_proto::record::{Record, RecordKind};
@@ -107,7 +108,7 @@ impl<A: OlmAccount> Core<A> {
         let (keys, words) = (query.keys(), query.folded());
         self.searches.insert(id, Search::new(query, limit));
         for key in keys {
-            let command = overlay_io::Command::Query { key, words: words.clone() };
+            let command = self.to_query(key, words.clone());
             self.errand(context, Errand::Search(id), command)?;
         }
         Ok(())
@@ -124,14 +125,27 @@ impl<A: OlmAccount> Core<A> {
             })
         };
         let entries = records.iter().filter_map(directory::read_entry).filter(of_known_device);
-        if !search.answered(entries, left_out, holders) {
-            return;
+        if search.answered(entries, left_out, holders) {
+            self.end_search(id);
         }
+    }
+
+    /// Nobody would ask for a word in our place.
+    pub(super) fn not_asked(&mut self, id: CommandId, why: NotPassed) {
+        let Some(search) = self.searches.get_mut(&id) else { return };
+        if search.not_asked(why) {
+            self.end_search(id);
+        }
+    }
+
+    fn end_search(&mut self, id: CommandId) {
+        let Some(search) = self.searches.remove(&id) else { return };
+        let contacts = self.meeting.contacts();
         let results = search.results(&contacts.accepted_names(), &self.identity.account());
         let short = search.query().short_word().map(String::from);
-        self.searches.remove(&id);
-        let result = match short {
-            Some(word) if results.results.is_empty() => Err(CommandError::short_word(&word)),
+        let result = match (search.is_unasked(), short) {
+            (Some(why), _) if results.results.is_empty() => Err(CommandError::not_passed(why)),
+            (_, Some(word)) if results.results.is_empty() => Err(CommandError::short_word(&word)),
             _ => Ok(CommandOutput::Search(results)),
         };
         self.outputs.push_back(Output::Result { id, result });

@@ -4,6 +4,7 @@ mod commands;
 mod conversing;
 mod devices;
 mod measuring;
+mod passing;
 mod profiling;
 mod refusals;
 mod routing;
@@ -22,7 +23,7 @@ use starling_overlay::io::{InboundId, OpId, Remote};
 use starling_overlay::overlay::Overlay;
 use starling_overlay::verify::Verify;
 use starling_proto::ids::{NodeKey, RecordKey};
-use starling_proto::message::{Refusal, Request, Response};
+use starling_proto::message::{PassOn, Refusal, Request, Response};
 use starling_proto::record::RecordKind;
 use starling_proto::time::{Now, Span, Tick};
 
@@ -116,8 +117,10 @@ pub struct Core<A: OlmAccount> {
     disk_full: bool,
     /// The connections that have come since, for the machine of talking; none for a peer that has gone.
     held_back: BTreeMap<NodeKey, Vec<(Remote, bool)>>,
-    /// A deposit that our own holder was asked to keep, until it has answered.
-    deposit: Option<(InboundId, RecordKey)>,
+    /// Deposits that this peer was asked to keep, or to place, until it has answered: one for each request under way.
+    deposits: BTreeMap<InboundId, RecordKey>,
+    /// When the user was last told that nobody does something in our place.
+    told_not_passed: Option<Tick>,
     next_id: u64,
     outputs: VecDeque<Output>,
     /// Lookups of [`Self::look_up`] that have ended.
@@ -184,7 +187,8 @@ impl<A: OlmAccount> Core<A> {
             latest: now,
             disk_full: false,
             held_back: BTreeMap::new(),
-            deposit: None,
+            deposits: BTreeMap::new(),
+            told_not_passed: None,
             next_id: 0,
             outputs: VecDeque::new(),
             measured: VecDeque::new(),
@@ -315,12 +319,11 @@ impl<A: OlmAccount> Core<A> {
                 Ok(())
             }
             request => {
-                self.deposit = match &request {
-                    Request::Store(record) if record.body().kind == RecordKind::Deposit => {
-                        Some((inbound, record.body().key))
-                    }
-                    _ => None,
-                };
+                if let Request::Store(record) | Request::PassOn(PassOn::Store(record)) = &request
+                    && record.body().kind == RecordKind::Deposit
+                {
+                    self.deposits.insert(inbound, record.body().key);
+                }
                 self.hand_to_overlay(context, overlay_io::Input::Request { remote, inbound, request })
             }
         }

@@ -51,7 +51,11 @@ impl<A: OlmAccount> Core<A> {
     ) -> Result<(), StorageError> {
         context.store.write_slot(Slot::Settings, &settings.encode())?;
         self.talk(context, |talking, context| talking.set_settings(context, &settings))?;
-        self.settings = settings;
+        let before = core::mem::replace(&mut self.settings, settings);
+        if before.pass_on != self.settings.pass_on {
+            self.publisher.hurry(context.now.tick);
+            self.told_not_passed = None;
+        }
         Ok(())
     }
 

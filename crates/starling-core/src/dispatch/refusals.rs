@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
+use starling_overlay::io::NotPassed;
 use starling_proto::limits;
 
 use crate::identity::LinkError;
@@ -19,6 +20,16 @@ impl CommandError {
 
     pub(super) fn busy(what: &str) -> Self {
         Self::new(ErrorCode::Conflict, format!("too many {what} at once"), "wait for one to end")
+    }
+
+    pub(super) fn not_passed(why: NotPassed) -> Self {
+        let message = match why {
+            NotPassed::Nobody => "no peer is known that could ask in your place",
+            NotPassed::Busy => "all peers that could ask in your place have too much to do",
+            _ => "no peer that was to ask in your place has answered",
+        };
+        let hint = "try again; holders see who you are with: starling settings set --pass-on off";
+        Self::new(ErrorCode::TimedOut, message, hint)
     }
 
     pub(super) fn short_word(word: &str) -> Self {

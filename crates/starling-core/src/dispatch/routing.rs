@@ -91,7 +91,8 @@ impl<A: OlmAccount> Core<A> {
             match signed {
                 Some(record) => {
                     let errand = Errand::Publish { kind, key, bundle };
-                    self.errand(context, errand, overlay_io::Command::Store(record))?;
+                    let command = self.to_store(record);
+                    self.errand(context, errand, command)?;
                 }
                 None => self.placed(context, (kind, key), None),
             }
@@ -113,9 +114,11 @@ impl<A: OlmAccount> Core<A> {
                 Output::Call { call: CallId::Overlay(call), to, request, way, deadline }
             }
             overlay_io::Output::Reply { inbound, response, stateless } => {
-                if let Some((_, key)) = self.deposit.take_if(|(of, _)| *of == inbound)
-                    && response == Response::Stored(StoreOutcome::Stored)
-                {
+                // Whether a go-between keeps itself what it places is not in its answer: it looks.
+                let is_kept = |response: &Response| {
+                    matches!(response, Response::Stored(StoreOutcome::Stored) | Response::Passed(_))
+                };
+                if let Some(key) = self.deposits.remove(&inbound).filter(|_| is_kept(&response)) {
                     self.meeting.kept_here(&key, context.now);
                 }
                 Output::Reply { inbound, response, stateless }
@@ -166,13 +169,18 @@ impl<A: OlmAccount> Core<A> {
             }
             (Some(Errand::Wish(tag)), result) => self.granted(context, tag, outcome(result))?,
             (Some(Errand::Measure(id)), result) => self.note_measured(id, result),
-            // The overlay has too much to do; what was wanted is wanted again later, or not at all.
-            (Some(Errand::Publish { kind, key, .. }), _) => {
+            // The overlay has too much to do, or nobody would do it in our place; what was wanted is wanted again later, or
+            // not at all.
+            (Some(Errand::Publish { kind, key, .. }), result) => {
+                if let OpResult::NotPassed(why) = result {
+                    self.warn_not_passed(context.now, why);
+                }
                 self.placed(context, (kind, key), None);
             }
             (Some(Errand::Sample(place)), _) => {
                 self.publisher.sampled(place, &[], context.now, context.rng);
             }
+            (Some(Errand::Search(id)), OpResult::NotPassed(why)) => self.not_asked(id, why),
             (Some(Errand::Search(id)), _) => self.matched(id, &[], 0, &[]),
             (Some(Errand::Join(Some(id))), _) => self.refuse(id, CommandError::busy("operations")),
             (Some(Errand::Join(None)) | None, _) => {}
@@ -188,7 +196,7 @@ impl<A: OlmAccount> Core<A> {
         placement: &Placement,
     ) -> Result<(), StorageError> {
         self.placed(context, (kind, key), Some(placement));
-        match bundle.filter(|_| !placement.holders.is_empty()) {
+        match bundle.filter(|_| placement.count() > 0) {
             Some(payload) => self.meet(context, |meeting, context| meeting.published(context, &payload)),
             None => Ok(()),
         }
@@ -302,10 +310,12 @@ impl<A: OlmAccount> Core<A> {
     fn grant(&mut self, context: &mut Context<'_>, wish: Wish) -> Result<(), StorageError> {
         match wish {
             Wish::Fetch { tag, key, kind } => {
-                self.errand(context, Errand::Wish(tag), overlay_io::Command::Fetch { key, kind })
+                let command = self.to_fetch(key, kind);
+                self.errand(context, Errand::Wish(tag), command)
             }
             Wish::Store { tag, record } => {
-                self.errand(context, Errand::Wish(tag), overlay_io::Command::Store(record))
+                let command = self.to_store(record);
+                self.errand(context, Errand::Wish(tag), command)
             }
             Wish::Sample { tag, sample } => {
                 self.errand(context, Errand::Wish(tag), overlay_io::Command::Sample(sample))
@@ -357,6 +367,9 @@ impl<A: OlmAccount> Core<A> {
     ) -> Result<(), StorageError> {
         match (tag, self.checked(context, outcome)) {
             (Tag::Meet(number), outcome) => {
+                if let Outcome::NotPassed(why) = &outcome {
+                    self.warn_not_passed(context.now, *why);
+                }
                 self.meet(context, |meeting, context| meeting.done(context, number, outcome))
             }
             (Tag::Talk(number), Outcome::Answered(answer)) => {
@@ -367,6 +380,10 @@ impl<A: OlmAccount> Core<A> {
             }
             (Tag::Talk(number), Outcome::Stored(placement)) => self
                 .talk(context, |talking, context| talking.handle_stored(context, number, Some(&placement))),
+            (Tag::Talk(number), Outcome::NotPassed(why)) => {
+                self.warn_not_passed(context.now, why);
+                self.talk(context, |talking, context| talking.handle_not_passed(context, number))
+            }
             // It fetches, asks and leaves mail: what could not be done found nothing, and placed nothing.
             (Tag::Talk(number), _) => {
                 self.talk(context, |talking, context| talking.handle_failed(context, number))
@@ -410,6 +427,7 @@ fn outcome(result: OpResult) -> Outcome {
         OpResult::Found { peers, .. } => Outcome::Found(peers),
         OpResult::Stored(placement) => Outcome::Stored(placement),
         OpResult::Fetched { records, holders, .. } => Outcome::Fetched { records, holders },
+        OpResult::NotPassed(why) => Outcome::NotPassed(why),
         OpResult::Joined { .. } | OpResult::Matched { .. } | OpResult::Sampled(_) | OpResult::Overloaded => {
             Outcome::Failed
         }

@@ -13,7 +13,7 @@ use super::approach::{self, Kept, Letter, PATIENCE};
 use super::errands::Errand;
 use super::{Context, Event, Meeting, Outcome, Output, keys, lists};
 use crate::storage::{ContactState, StorageError};
-use crate::talking::mailing::{is_enough, others};
+use crate::talking::mailing::is_enough;
 use crate::wish::Wish;
 
 impl<A: OlmAccount> Meeting<A> {
@@ -137,13 +137,13 @@ impl<A: OlmAccount> Meeting<A> {
     ) {
         let me = context.me.identity.node().public();
         let (holders, kept) = match outcome {
-            Outcome::Stored(placement) if others(placement, &me) > 0 => {
+            Outcome::Stored(placement) if placement.others(&me) > 0 => {
                 let kept = match is_enough(placement, &me) {
                     false => Kept::No,
                     true if placement.wanted < limits::K => Kept::ByFew,
                     true => Kept::Yes,
                 };
-                (placement.holders.len(), kept)
+                (placement.count(), kept)
             }
             _ => (0, Kept::No),
         };

@@ -345,9 +345,10 @@ impl Person {
                 let id = record.id();
                 let holders = if world.keep(record, now) { vec![HOLDER] } else { Vec::new() };
                 let refused = vec![(HOLDER, StoreOutcome::Invalid); world.refusing];
-                let (wanted, caps_relaxed, requests) = (1 + refused.len(), false, 1);
+                let (unnamed, wanted, caps_relaxed, requests) = (0, 1 + refused.len(), false, 1);
                 let samples = Samples::default();
-                let placement = Placement { id, holders, wanted, refused, caps_relaxed, requests, samples };
+                let placement =
+                    Placement { id, holders, unnamed, wanted, refused, caps_relaxed, requests, samples };
                 (tag, Outcome::Stored(placement))
             }
             Wish::Lookup { tag, .. } => {

@@ -189,6 +189,11 @@ impl Inbox {
         tells
     }
 
+    /// Who tells us of any of our mailboxes.
+    pub(super) fn tellers(&self) -> impl Iterator<Item = NodeKey> {
+        self.mailboxes.values().flat_map(|mailbox| mailbox.tellers.keys().copied())
+    }
+
     /// Something has come to our own holder.
     pub(super) fn kept_here(&mut self, key: &RecordKey, now: Tick) {
         let ours = |address: &MailboxAddress| RecordKey::for_mailbox(address) == *key;

@@ -188,6 +188,11 @@ impl<A: OlmAccount> Meeting<A> {
         self.inbox.notified_by(address, from, now.tick)
     }
 
+    /// The peers that tell us what comes to our mailboxes: they know that these are ours.
+    pub fn tellers(&self) -> impl Iterator<Item = NodeKey> {
+        self.inbox.tellers()
+    }
+
     /// Our own holder keeps a new deposit at this key.
     pub fn kept_here(&mut self, key: &RecordKey, now: Now) {
         self.inbox.kept_here(key, now.tick);

@@ -37,7 +37,7 @@ use alloc::vec::Vec;
 use rand_core::CryptoRng;
 use starling_crypto::envelope::WallClock;
 use starling_crypto::identity::VerifiedDeviceList;
-use starling_overlay::io::{CallError, Placement};
+use starling_overlay::io::{CallError, NotPassed, Placement};
 use starling_proto::addr::Peer;
 use starling_proto::contact::ReadKey;
 use starling_proto::content::ContentKind;
@@ -183,6 +183,8 @@ pub enum Outcome {
     Answered(Result<Response, CallError>),
     /// To [`Wish::Stamp`].
     Stamped(Stamp),
+    /// To [`Wish::Fetch`] and [`Wish::Store`]: nobody would do it in our place. It may be wanted again later.
+    NotPassed(NotPassed),
     /// To any: it could not be done. It may be wanted again later.
     Failed,
 }

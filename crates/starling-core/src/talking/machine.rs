@@ -346,6 +346,21 @@ impl<A: OlmAccount> Talking<A> {
         }
     }
 
+    /// Nobody would do a fetch or a placement in our place; `question` is the number in its tag.
+    ///
+    /// # Errors
+    /// [`StorageError`] from beneath.
+    pub fn handle_not_passed(
+        &mut self,
+        context: &mut Context<'_>,
+        question: u64,
+    ) -> Result<(), StorageError> {
+        match self.errands.get(&question) {
+            Some(Errand::Post(_)) => self.handle_unposted(context, question),
+            _ => self.handle_failed(context, question),
+        }
+    }
+
     /// The time that [`Self::next_timeout`] named has come.
     ///
     /// # Errors

@@ -352,6 +352,21 @@ impl<A: OlmAccount> Talking<A> {
         self.settle(context)
     }
 
+    /// Nobody would place a letter in our place: it waits.
+    pub(super) fn handle_unposted(
+        &mut self,
+        context: &mut Context<'_>,
+        question: u64,
+    ) -> Result<(), StorageError> {
+        let Some(Errand::Post(device)) = self.errands.remove(&question) else { return Ok(()) };
+        let mailbox = self.mailing.boxes.get_mut(&device);
+        if let Some(letter) = mailbox.and_then(|mailbox| mailbox.flights.remove(&question)) {
+            self.outbox.set_posting(&device, &letter.rows, false);
+            self.not_posted(context, &device, Step::NotPassed)?;
+        }
+        self.settle(context)
+    }
+
     fn posted(
         &mut self,
         context: &mut Context<'_>,
@@ -359,7 +374,7 @@ impl<A: OlmAccount> Talking<A> {
         letter: Letter,
         placement: Option<&Placement>,
     ) -> Result<(), StorageError> {
-        let holders = placement.map_or(0, |placement| placement.holders.len());
+        let holders = placement.map_or(0, Placement::count);
         if holders == 0 {
             let full = |(_, said): &(_, StoreOutcome)| *said == StoreOutcome::QuotaFull;
             let full = placement.is_some_and(|placement| placement.refused.iter().any(full));
@@ -368,7 +383,7 @@ impl<A: OlmAccount> Talking<A> {
             return self.not_posted(context, &device, why).map(|_| ());
         }
         let me = context.identity.node().public();
-        if placement.is_some_and(|placement| others(placement, &me) == 0) {
+        if placement.is_some_and(|placement| placement.others(&me) == 0) {
             // Nobody has it who does not go when we go. It waits where it is, or there would be a copy for each try.
             self.offer_again(context, &device, letter);
             return self.hindered_by(context, &device, Step::NotStored);
@@ -379,7 +394,10 @@ impl<A: OlmAccount> Talking<A> {
         let messages = self.outbox.posted(context.store, &device, &letter.rows, mailed)?;
         let enough = placement.is_some_and(|placement| is_enough(placement, &me));
         // What too few keep is offered again soon, whatever they do with it.
-        if let Some(placement) = placement.filter(|_| enough && !messages.is_empty()) {
+        // Of what was passed on nobody knows the holders: it is left anew after a day, as after a restart.
+        let watched = |placement: &&Placement| placement.samples.holders() > 0;
+        let placement = placement.filter(watched).filter(|_| enough && !messages.is_empty());
+        if let Some(placement) = placement {
             let watch = Watch::new(placement, &me, (context.now.tick, FIRST), context.rng.next_u32());
             self.mailing.watched.add(device, letter.rows.clone(), watch);
         }
@@ -449,12 +467,7 @@ impl<A: OlmAccount> Talking<A> {
 
 /// Whether so many holders are what is called stored: most of those who should be, and not we alone.
 pub(crate) fn is_enough(placement: &Placement, me: &NodeKey) -> bool {
-    sampling::is_enough(others(placement, me), placement.holders.len(), placement.wanted)
-}
-
-/// How many keep it besides us.
-pub(crate) fn others(placement: &Placement, me: &NodeKey) -> usize {
-    placement.holders.iter().filter(|holder| *holder != me).count()
+    sampling::is_enough(placement.others(me), placement.count(), placement.wanted)
 }
 
 /// Seals a batch for the device of a bundle and signs it with the leave to deposit it.

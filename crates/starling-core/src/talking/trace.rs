@@ -66,11 +66,13 @@ pub enum Step {
     Lost,
     /// Another device of ours sends it.
     SentElsewhere,
+    /// Nobody would leave it at the device's mailbox in our place.
+    NotPassed,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Queued,
         Self::NotLocated,
         Self::NotReached,
@@ -94,6 +96,7 @@ impl Step {
         Self::NoMailbox,
         Self::Lost,
         Self::SentElsewhere,
+        Self::NotPassed,
     ];
 
     /// The number that is stored.
@@ -123,6 +126,7 @@ impl Step {
             Self::NoMailbox => 21,
             Self::Lost => 22,
             Self::SentElsewhere => 23,
+            Self::NotPassed => 24,
         }
     }
 
@@ -167,6 +171,9 @@ impl Step {
                 "the other device has not said yet where mail for it can be left; it must come online once"
             }
             Self::Lost => "too few of the peers that kept it still do; it is left with others anew",
+            Self::NotPassed => {
+                "no peer could be found that leaves it for the other device in your place; it is tried again"
+            }
             Self::SentElsewhere => "another device of yours has written it, and sends it",
         }
     }

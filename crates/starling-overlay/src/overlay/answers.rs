@@ -44,6 +44,8 @@ impl Overlay {
             Purpose::Store(task) => self.store_answered(context, task, key, &answer),
             Purpose::Query(task) => self.query_answered(context, task, key, answer),
             Purpose::Sample(task) => self.sample_answered(context, task, key, &answer),
+            Purpose::Show(task) => self.show_answered(context, task, key, &answer),
+            Purpose::Pass(task) => self.pass_answered(context, task, key, answer),
             Purpose::AskDialBack => {
                 if answer == Ok(Response::DialBack(true)) {
                     self.reach.promised(context.now.tick);

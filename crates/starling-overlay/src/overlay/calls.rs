@@ -21,6 +21,10 @@ pub(super) enum Purpose {
     Query(TaskId),
     /// Does a holder keep what we gave it?
     Sample(TaskId),
+    /// Does a holder keep what somebody else has asked us about?
+    Show(TaskId),
+    /// It shall do something in our place.
+    Pass(TaskId),
     /// Is it still there?
     Ping,
     /// Our mode has changed.

@@ -50,7 +50,7 @@ impl Overlay {
             return self.reply(inbound, Response::Refused(Refusal::NotAllowed), true);
         }
         let group = AddressGroup::of(&remote.address);
-        if !self.dials.take(group, context.now.tick, &self.config.service) {
+        if !self.dials.take(group, context.now.tick, self.config.service.dial_backs) {
             return self.reply(inbound, Response::Refused(Refusal::Busy), true);
         }
         if request.relayed {

@@ -6,12 +6,14 @@ mod calls;
 mod clock;
 mod density;
 mod dial_back;
-mod dial_budget;
+mod favours;
 mod gathering;
 mod join;
 mod links;
+mod minute;
 mod moves;
 mod own;
+mod passing;
 mod repair;
 mod serve;
 mod status;
@@ -31,9 +33,10 @@ use starling_proto::version::ProtocolVersion;
 
 use self::calls::{Calls, Open, Purpose, Way};
 use self::clock::ClockVotes;
-use self::dial_budget::DialBudget;
+use self::favours::Favours;
 use self::join::Join;
 use self::links::Link;
+use self::minute::Minute;
 use self::repair::Repair;
 pub use self::status::Status;
 use self::tasks::{Task, TaskId};
@@ -76,7 +79,8 @@ pub struct Overlay {
     join: Join,
     upkeep: Upkeep,
     repair: Repair,
-    dials: DialBudget,
+    dials: Minute,
+    favours: Favours,
     cached: BTreeSet<NodeKey>,
     greeting: Option<(Mode, Vec<SocketAddr>)>,
     mode_changed: Option<Tick>,
@@ -124,7 +128,8 @@ impl Overlay {
             join: Join::new(config.upkeep, known, now.tick),
             upkeep: Upkeep::new(now.tick),
             repair: Repair::new(now.tick),
-            dials: DialBudget::new(now.tick),
+            dials: Minute::new(now.tick),
+            favours: Favours::new(now.tick),
             greeting: None,
             mode_changed: None,
             outputs: VecDeque::new(),
@@ -225,7 +230,9 @@ impl Overlay {
 
     fn call(&mut self, to: Peer, request: Request, purpose: Purpose) {
         let deadline = match purpose {
-            Purpose::Store(_) | Purpose::Query(_) | Purpose::Repair => self.config.records.deadline,
+            Purpose::Store(_) | Purpose::Query(_) | Purpose::Show(_) | Purpose::Repair => {
+                self.config.records.deadline
+            }
             _ => self.config.lookup.deadline,
         };
         let way = if purpose == Purpose::DialFor { Way::Fresh } else { Way::Any };

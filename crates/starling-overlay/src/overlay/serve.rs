@@ -50,6 +50,7 @@ impl Overlay {
                 self.reply(inbound, Response::Nodes(peers), true);
             }
             Request::DialBack(request) => self.serve_dial_back(context, remote, inbound, &request),
+            Request::PassOn(pass) => self.serve_pass_on(context, remote, inbound, pass)?,
             request => {
                 let response = self.serve_held(context, remote, request)?;
                 self.reply(inbound, response, false);

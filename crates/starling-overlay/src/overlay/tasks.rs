@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::net::{IpAddr, Ipv4Addr};
 
 use starling_proto::addr::Peer;
@@ -12,7 +13,9 @@ use starling_proto::record::{Record, RecordKind};
 use starling_proto::time::Tick;
 
 use super::calls::{Purpose, Way};
+use super::favours::{Show, Whose};
 use super::gathering::Gathering;
+use super::passing::Pass;
 use super::{Context, Overlay};
 use crate::config::RecordsConfig;
 use crate::group::AddressGroup;
@@ -22,12 +25,13 @@ use crate::lookup::{Found, Lookup, LookupOutput, Thinning};
 use crate::sampling::{Samples, Sampling};
 use crate::storage::StorageError;
 use crate::task::asking::Asking;
+use crate::task::passing::Passing;
 use crate::task::placing::{Placing, PlacingInput, PlacingOutput};
 use crate::task::replicas::{Member, ReplicaSet};
 
 /// One lookup and what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TaskId(u64);
+pub(super) struct TaskId(pub(super) u64);
 
 #[derive(Debug)]
 pub(super) struct Task {
@@ -43,10 +47,14 @@ pub(super) enum TaskKind {
     /// A place that nobody asked about for long.
     Refresh,
     Find(OpId),
-    Store(OpId, Box<Record>),
-    Fetch(OpId, Box<Gathering>),
-    Query(OpId, Box<Gathering>),
+    Store(Whose, Box<Record>),
+    Fetch(Whose, Box<Gathering>),
+    Query(Whose, Box<Gathering>),
     Sample(OpId),
+    /// Holders are to show a record to somebody else.
+    Show(Box<Show>),
+    /// Others are to do it in our place.
+    Pass(Box<Pass>),
 }
 
 /// How far it is. Boxed: only few tasks run, but the map that holds them is part of every overlay.
@@ -56,10 +64,11 @@ pub(super) enum Stage {
     Placing(Box<Placing>),
     Asking(Box<Asking>),
     Sampling(Box<Sampling>),
+    Passing(Box<Passing>),
 }
 
 /// What one step of a task came to.
-enum Step {
+pub(super) enum Step {
     Again,
     Waits,
     Goes(Stage),
@@ -70,7 +79,7 @@ impl Task {
     pub(super) fn next_timeout(&self) -> Option<Tick> {
         match &self.stage {
             Stage::Looking(lookup) => lookup.next_timeout(),
-            Stage::Placing(_) | Stage::Asking(_) | Stage::Sampling(_) => None,
+            Stage::Placing(_) | Stage::Asking(_) | Stage::Sampling(_) | Stage::Passing(_) => None,
         }
     }
 
@@ -150,8 +159,9 @@ impl Overlay {
                     None => Step::Waits,
                     Some(output) => self.place(context, id, &task.kind, output, placing)?,
                 },
-                Stage::Asking(asking) => self.ask(id, &mut task.kind, asking),
+                Stage::Asking(asking) => self.ask(context, id, &mut task.kind, asking),
                 Stage::Sampling(sampling) => self.conclude_sample(&task.kind, sampling),
+                Stage::Passing(passing) => self.pass(context, id, &mut task.kind, passing),
             };
             match step {
                 Step::Again => {}
@@ -173,7 +183,7 @@ impl Overlay {
     }
 
     /// A peer where we know it, before where it was named.
-    fn known_as(&self, named: &Peer) -> Peer {
+    pub(super) fn known_as(&self, named: &Peer) -> Peer {
         let known = self.table.get(&named.key()).map(|contact| contact.peer());
         let known = known.iter().flat_map(|peer| peer.addresses());
         Peer::new(named.key(), known.chain(named.addresses()).copied())
@@ -189,17 +199,18 @@ impl Overlay {
             Command::Store(record) => {
                 let target = record.body().key.as_node_id();
                 let width = records.store_width;
-                self.begin_lookup(context, TaskKind::Store(op, Box::new(record)), target, width)
+                let kind = TaskKind::Store(Whose::Ours(op), Box::new(record));
+                self.begin_lookup(context, kind, target, width)
             }
             Command::Fetch { key, kind } => {
                 let mut gathering = Gathering::new(key, kind, Vec::new(), records.gathered);
                 self.gather_own(context, &mut gathering)?;
-                let kind = TaskKind::Fetch(op, Box::new(gathering));
+                let kind = TaskKind::Fetch(Whose::Ours(op), Box::new(gathering));
                 self.begin_lookup(context, kind, key.as_node_id(), records.fetch_width)
             }
             Command::Query { key, words } => {
                 let gathering = Gathering::new(key, RecordKind::Directory, words, records.gathered);
-                let kind = TaskKind::Query(op, Box::new(gathering));
+                let kind = TaskKind::Query(Whose::Ours(op), Box::new(gathering));
                 self.begin_lookup(context, kind, key.as_node_id(), records.query_width)
             }
             Command::Sample(sample) => {
@@ -212,6 +223,7 @@ impl Overlay {
                 self.tasks.insert(id, Task { kind: TaskKind::Sample(op), stage });
                 self.drive(context, id)
             }
+            Command::PassOn { favour, avoid } => self.begin_passing(context, op, favour, avoid),
         }
     }
 
@@ -228,7 +240,7 @@ impl Overlay {
     fn widens(&self, kind: &TaskKind, target: &NodeId, found: &Found) -> bool {
         match kind {
             TaskKind::Fetch(_, gathering) => gathering.harvest.is_empty() || self.is_odd(target, found),
-            TaskKind::Find(_) | TaskKind::Query(..) => self.is_odd(target, found),
+            TaskKind::Find(_) | TaskKind::Query(..) | TaskKind::Show(_) => self.is_odd(target, found),
             _ => false,
         }
     }
@@ -254,10 +266,10 @@ impl Overlay {
                 let placing = Placing::new(record.id(), self.me, set, cost);
                 return Ok(Step::Goes(Stage::Placing(Box::new(placing))));
             }
-            TaskKind::Fetch(op, gathering) => {
+            TaskKind::Fetch(whose, gathering) => {
                 let (records, holders) = (gathering.harvest.finish(), gathering.holders);
                 let result = OpResult::Fetched { records, holders, requests: found.requests };
-                self.outputs.push_back(Output::Done { op: *op, result });
+                self.conclude(*whose, result);
             }
             TaskKind::Query(_, gathering) => {
                 let peers = found.peers.into_iter().map(|(peer, _)| peer).collect();
@@ -265,8 +277,9 @@ impl Overlay {
                 self.query_own(context, gathering, &mut asking)?;
                 return Ok(Step::Goes(Stage::Asking(Box::new(asking))));
             }
-            // It looks nothing up.
-            TaskKind::Sample(_) => {}
+            TaskKind::Show(show) => return self.show(context, show, found),
+            // They look nothing up.
+            TaskKind::Sample(_) | TaskKind::Pass(_) => {}
         }
         Ok(Step::Ended)
     }
@@ -309,29 +322,35 @@ impl Overlay {
         output: PlacingOutput,
         placing: &mut Placing,
     ) -> Result<Step, StorageError> {
-        let TaskKind::Store(op, record) = kind else { return Ok(Step::Ended) };
+        let TaskKind::Store(whose, record) = kind else { return Ok(Step::Ended) };
         match output {
             PlacingOutput::Send(peer) => {
                 self.call(peer, Request::Store((**record).clone()), Purpose::Store(id));
             }
             PlacingOutput::Keep => {
-                let from = self.own_group();
+                let from = whose.group().unwrap_or_else(|| self.own_group());
                 let offer = Offer { record: (**record).clone(), near: true, from };
                 let outcome = self.keep(context, &offer)?;
                 placing.handle(PlacingInput::Answered(self.me, outcome));
             }
             PlacingOutput::Done(mut placement) => {
-                placement.samples = Samples::new(record, placing.take_peers(), context.rng);
-                let result = OpResult::Stored(placement);
-                self.outputs.push_back(Output::Done { op: *op, result });
+                // Somebody else's record is not ours to watch.
+                if matches!(whose, Whose::Ours(_)) {
+                    placement.samples = Samples::new(record, placing.take_peers(), context.rng);
+                }
+                self.conclude(*whose, OpResult::Stored(placement));
                 return Ok(Step::Ended);
             }
         }
         Ok(Step::Again)
     }
 
-    fn ask(&mut self, id: TaskId, kind: &mut TaskKind, asking: &mut Asking) -> Step {
-        let TaskKind::Query(op, gathering) = kind else { return Step::Ended };
+    fn ask(&mut self, context: &Context<'_>, id: TaskId, kind: &mut TaskKind, asking: &mut Asking) -> Step {
+        let (whose, gathering) = match kind {
+            TaskKind::Query(whose, gathering) => (*whose, gathering),
+            TaskKind::Show(show) => return self.ask_to_show(id, show, asking),
+            _ => return Step::Ended,
+        };
         while let Some(peer) = asking.next() {
             let count = u8::try_from(limits::ANSWER_RECORDS).unwrap_or(u8::MAX);
             let query = Query { key: gathering.key, words: gathering.words.clone(), count };
@@ -340,13 +359,18 @@ impl Overlay {
         if !asking.is_done() {
             return Step::Waits;
         }
+        let mut records = gathering.harvest.finish();
+        if matches!(whose, Whose::Favour(_)) {
+            // Not all may fit into the answer.
+            records.sort_by_key(|record| Reverse(context.verify.matched_words(record, &gathering.words)));
+        }
         let result = OpResult::Matched {
-            records: gathering.harvest.finish(),
+            records,
             left_out: asking.left_out,
             holders: core::mem::take(&mut asking.holders),
             requests: asking.requests,
         };
-        self.outputs.push_back(Output::Done { op: *op, result });
+        self.conclude(whose, result);
         Step::Ended
     }
 

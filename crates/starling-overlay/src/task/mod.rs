@@ -3,5 +3,6 @@
 
 pub(crate) mod asking;
 pub(crate) mod harvest;
+pub(crate) mod passing;
 pub(crate) mod placing;
 pub(crate) mod replicas;

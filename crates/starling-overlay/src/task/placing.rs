@@ -125,6 +125,7 @@ impl Placing {
         Placement {
             id: self.id,
             holders: core::mem::take(&mut self.holders),
+            unnamed: 0,
             wanted: self.wanted,
             refused: core::mem::take(&mut self.refused),
             caps_relaxed: self.set.caps_relaxed,

@@ -15,6 +15,8 @@ mod joining;
 #[cfg(test)]
 mod net;
 #[cfg(test)]
+mod passing;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod replay;

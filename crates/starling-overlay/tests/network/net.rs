@@ -15,7 +15,9 @@ use starling_overlay::overlay::Overlay;
 use starling_overlay::verify::{RecordRejection, Verify};
 use starling_proto::addr::Peer;
 use starling_proto::ids::{NodeKey, PublisherKey, RecordId, RecordKey, Signature};
-use starling_proto::message::{Hello, Mode, OwnerRequest, Records, Request, Response};
+use starling_proto::message::{
+    Hello, Matches, Mode, OwnerRequest, PassOn, Passed, Placed, Records, Request, Response,
+};
 use starling_proto::record::{Record, RecordBody, RecordKind};
 use starling_proto::time::{Now, Span, Tick, UnixMillis, UnixSeconds};
 use starling_proto::version::ProtocolVersion;
@@ -34,6 +36,8 @@ pub(crate) enum Conduct {
     Misplacing,
     /// Hands out records that nobody signed.
     Forging,
+    /// Says of what it is to do in others' place that it has done it, and does nothing.
+    Idling,
 }
 
 /// A signature is good if it begins with the hash of what is signed.
@@ -117,12 +121,26 @@ pub(crate) struct Net {
     pub(crate) config: Config,
     /// Everything that left any overlay, when set.
     pub(crate) trace: Option<blake3::Hasher>,
+    /// Every request that arrived: from whom, at whom, and what.
+    pub(crate) seen: Vec<(usize, usize, Request)>,
+    /// Whether they are noted.
+    pub(crate) watches: bool,
     by_key: BTreeMap<NodeKey, usize>,
     queue: BTreeMap<(Tick, u64), (usize, Event)>,
     sequence: u64,
     inbound: BTreeMap<InboundId, (usize, usize, CallId)>,
     rng: ChaCha8Rng,
     next: u64,
+}
+
+/// What somebody says who does nothing.
+fn idle(pass: &PassOn) -> Passed {
+    match pass {
+        PassOn::Store(_) => Passed::Placed(Placed { wanted: 40, stored: 40, full: 0 }),
+        PassOn::Fetch(_) => Passed::Records(Records::default()),
+        PassOn::Query(_) => Passed::Matches(Matches::default()),
+        PassOn::Prove { .. } => Passed::Proofs(Vec::new()),
+    }
 }
 
 /// A socket on this machine: each a group of its own.
@@ -143,6 +161,8 @@ impl Net {
             loss: 0,
             config: Config::default(),
             trace: None,
+            seen: Vec::new(),
+            watches: false,
             by_key: BTreeMap::new(),
             queue: BTreeMap::new(),
             sequence: 0,
@@ -362,7 +382,11 @@ impl Net {
             }
             Output::Reply { inbound, response, .. } => {
                 response.to_frame().unwrap();
-                let (from, to, call) = self.inbound.remove(&inbound).expect("exactly one reply");
+                // Somebody who is not part of the network does not wait for a late answer.
+                let Some((from, to, call)) = self.inbound.remove(&inbound) else {
+                    assert_eq!(inbound, InboundId(u64::MAX), "exactly one reply");
+                    return;
+                };
                 assert_eq!(to, n);
                 let response = self.tampered(n, response);
                 let latency = self.latency();
@@ -428,6 +452,15 @@ impl Net {
         let inbound = InboundId(self.next);
         self.inbound.insert(inbound, (from, to, call));
         let remote = self.remote(from);
+        if self.watches {
+            self.seen.push((from, to, request.clone()));
+        }
+        if self.nodes[to].conduct == Conduct::Idling
+            && let Request::PassOn(pass) = &request
+        {
+            let response = Response::Passed(idle(pass));
+            return self.output(to, Output::Reply { inbound, response, stateless: true });
+        }
         if self.nodes[to].conduct == Conduct::Inventing
             && let Request::FindNode(find) = &request
         {

@@ -190,7 +190,7 @@ fn a_query_of_a_full_key_costs_what_it_takes() {
     assert!(matches!(net.ask(0, &asker, Request::Query(query)), Response::Matches(_)));
 }
 
-fn stranger(address: &str, n: u8) -> Remote {
+pub(crate) fn stranger(address: &str, n: u8) -> Remote {
     Remote { key: NodeKey::new([n; 32]), address: address.parse().unwrap(), binding: [0; 32] }
 }
 
@@ -205,17 +205,17 @@ fn hello() -> Hello {
 }
 
 impl Net {
-    fn greet(&mut self, n: usize, remote: &Remote) {
+    pub(crate) fn greet(&mut self, n: usize, remote: &Remote) {
         self.input(n, Input::PeerUp { remote: *remote, hello: hello(), dialled: false });
     }
 
-    fn greet_dialled(&mut self, n: usize, remote: &Remote) -> Mode {
+    pub(crate) fn greet_dialled(&mut self, n: usize, remote: &Remote) -> Mode {
         self.input(n, Input::PeerUp { remote: *remote, hello: hello(), dialled: true });
         self.nodes[n].overlay.mode()
     }
 
     /// What a peer answers to somebody who is not part of the network.
-    fn ask(&mut self, n: usize, remote: &Remote, request: Request) -> Response {
+    pub(crate) fn ask(&mut self, n: usize, remote: &Remote, request: Request) -> Response {
         let outputs = self.outputs_of(n, remote, request);
         let replies = outputs.into_iter().filter_map(|output| match output {
             Output::Reply { response, .. } => Some(response),
@@ -224,7 +224,7 @@ impl Net {
         replies.last().expect("an answer")
     }
 
-    fn outputs_of(&mut self, n: usize, remote: &Remote, request: Request) -> Vec<Output> {
+    pub(crate) fn outputs_of(&mut self, n: usize, remote: &Remote, request: Request) -> Vec<Output> {
         self.input_raw(n, Input::Request { remote: *remote, inbound: InboundId(u64::MAX), request })
     }
 

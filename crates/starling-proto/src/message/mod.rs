@@ -5,6 +5,7 @@
 
 mod overlay;
 mod owner;
+mod pass_on;
 mod talk;
 
 use alloc::vec::Vec;
@@ -15,6 +16,7 @@ pub use overlay::{
     DialBack, Fetch, FindNode, Hello, Matches, Mode, Proof, Prove, Query, Records, Refusal, StoreOutcome,
 };
 pub use owner::{Operation, OwnerOperation, OwnerRequest};
+pub use pass_on::{PassOn, Passed, Placed};
 pub use talk::{Deliver, DeviceProof, Sealed};
 
 use crate::addr::Peer;
@@ -47,6 +49,8 @@ pub enum Request {
     Notify(MailboxAddress),
     /// Have me dialled, so that I learn whether I can be reached.
     DialBack(DialBack),
+    /// Do this as if you wanted it yourself.
+    PassOn(PassOn),
     /// My device speaks on this connection.
     DeviceProof(DeviceProof),
     /// Messages from one device to another.
@@ -81,6 +85,8 @@ pub enum Response {
     Notified,
     /// To [`Request::DialBack`]: whether somebody will try.
     DialBack(bool),
+    /// To [`Request::PassOn`].
+    Passed(Passed),
     /// To [`Request::DeviceProof`]: the other side's.
     DeviceProof(DeviceProof),
     /// To [`Request::Deliver`]: how many, from the first, are on disk.
@@ -104,6 +110,7 @@ impl Request {
             Self::Owner(_) => FrameKind::Owner,
             Self::Notify(_) => FrameKind::Notify,
             Self::DialBack(_) => FrameKind::DialBack,
+            Self::PassOn(_) => FrameKind::PassOn,
             Self::DeviceProof(_) => FrameKind::DeviceProof,
             Self::Deliver(_) => FrameKind::Deliver,
         }
@@ -125,6 +132,7 @@ impl Request {
             Self::Owner(owner) => owner.to_wire().encode_to_vec(),
             Self::Notify(address) => wire::Notify { address: address.as_bytes().to_vec() }.encode_to_vec(),
             Self::DialBack(dial) => dial.to_wire().encode_to_vec(),
+            Self::PassOn(pass) => pass.to_wire().encode_to_vec(),
             Self::DeviceProof(proof) => proof.to_wire().encode_to_vec(),
             Self::Deliver(deliver) => deliver.to_wire().encode_to_vec(),
         };
@@ -151,6 +159,7 @@ impl Request {
                 Self::Notify(MailboxAddress::from_slice(&notify.address)?)
             }
             FrameKind::DialBack => Self::DialBack(DialBack::from_wire(&parse("dial_back", body)?)?),
+            FrameKind::PassOn => Self::PassOn(PassOn::from_wire(&parse("pass_on", body)?)?),
             FrameKind::DeviceProof => {
                 Self::DeviceProof(DeviceProof::from_wire(parse("device_proof", body)?)?)
             }
@@ -177,6 +186,7 @@ impl Response {
             Self::Subscribed => FrameKind::Subscribed,
             Self::Notified => FrameKind::Notified,
             Self::DialBack(_) => FrameKind::DialBackResult,
+            Self::Passed(_) => FrameKind::Passed,
             Self::DeviceProof(_) => FrameKind::DeviceProofBack,
             Self::Delivered(_) => FrameKind::Delivered,
             Self::Refused(_) => FrameKind::Refused,
@@ -199,6 +209,7 @@ impl Response {
             Self::Listed(ids) => wire::Listed { record_ids: owner::ids_to_wire(ids) }.encode_to_vec(),
             Self::Deleted(count) => wire::Deleted { count: *count }.encode_to_vec(),
             Self::DialBack(accepted) => wire::DialBackResult { accepted: *accepted }.encode_to_vec(),
+            Self::Passed(passed) => passed.to_wire().encode_to_vec(),
             Self::DeviceProof(proof) => proof.to_wire().encode_to_vec(),
             Self::Delivered(accepted) => wire::Delivered { accepted: *accepted }.encode_to_vec(),
             Self::Refused(refusal) => wire::Refused { code: refusal.number() }.encode_to_vec(),
@@ -231,6 +242,7 @@ impl Response {
             FrameKind::DialBackResult => {
                 Self::DialBack(parse::<wire::DialBackResult>("dial_back", body)?.accepted)
             }
+            FrameKind::Passed => Self::Passed(Passed::from_wire(&parse("passed", body)?)?),
             FrameKind::DeviceProofBack => {
                 Self::DeviceProof(DeviceProof::from_wire(parse("device_proof", body)?)?)
             }

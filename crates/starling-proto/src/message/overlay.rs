@@ -403,7 +403,7 @@ fn records_from_wire(records: &[Vec<u8>]) -> Vec<Record> {
     records.iter().filter_map(|bytes| Record::decode(bytes).ok()).collect()
 }
 
-fn small(what: &'static str, got: u32, limit: usize) -> Result<u8, DecodeError> {
+pub(super) fn small(what: &'static str, got: u32, limit: usize) -> Result<u8, DecodeError> {
     match u8::try_from(got) {
         Ok(small) if usize::from(small) <= limit => Ok(small),
         _ => Err(DecodeError::OutOfRange { what, got: u64::from(got) }),

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
 use starling_proto::addr::Peer;
-use starling_proto::ids::{NodeId, NodeKey};
-use starling_proto::message::{Matches, Records, Request, Response, StoreOutcome};
+use starling_proto::ids::{NodeId, NodeKey, RecordId};
+use starling_proto::message::{
+    Matches, PassOn, Passed, Placed, Proof, Records, Request, Response, StoreOutcome,
+};
 use starling_proto::record::Record;
 
 pub use self::grind::{Ground, grind};
@@ -22,6 +24,10 @@ use crate::overlays::{OverlayIndex, below, cut, street, target_of};
 const NAMED: usize = 80;
 /// Members of a gang among whom those who attack a place are looked for, the closest.
 const LOOKED_AT: usize = 320;
+/// Holders of which an idle go-between says that they keep a record: as many as should.
+const IDLE_HOLDERS: u8 = 40;
+/// Holders that it says have shown one.
+const SHOWN: usize = 8;
 /// Invented peers in one answer.
 const INVENTED: usize = 20;
 
@@ -30,9 +36,10 @@ const INVENTED: usize = 20;
 pub enum Conduct {
     /// Takes connections and answers nothing.
     Silent,
-    /// Names nobody, has nothing, and refuses what it is to keep.
+    /// Names nobody, has nothing, and refuses what it is to keep; what it is to do in others' place it says it has done.
     Empty,
-    /// Names those of its gang that are closest, says that it keeps what it drops, and has nothing.
+    /// Names those of its gang that are closest, says that it keeps what it drops, and has nothing. As a go-between it says
+    /// that it has done what it has not, and that holders have shown what another of its gang has dropped.
     Colluding,
     /// The same, but it keeps and shows the first version of every record, so that later ones are hidden behind a record
     /// that is in order.
@@ -92,6 +99,8 @@ pub struct Adversary {
     invented: Crowd<NodeKey>,
     /// Something to hand out in place of what is asked for.
     foreign: Option<Record>,
+    /// What those who collude were to place in others' place, and have given one another.
+    passed: BTreeMap<RecordId, Record>,
 }
 
 impl Adversary {
@@ -151,7 +160,7 @@ impl Adversary {
     }
 
     /// What a peer makes of a request, before its overlay sees it.
-    pub(crate) fn react(&self, who: OverlayIndex, request: &Request, dice: &mut ChaCha8Rng) -> Reaction {
+    pub(crate) fn react(&mut self, who: OverlayIndex, request: &Request, dice: &mut ChaCha8Rng) -> Reaction {
         let Some((conduct, gang)) = self.roles.get(&who).copied() else { return Reaction::AsWritten };
         if !self.concerns(gang, request) {
             return Reaction::AsWritten;
@@ -171,6 +180,8 @@ impl Adversary {
                 Conduct::Colluding | Conduct::Freezing,
                 Request::FindNode(_) | Request::Fetch(_) | Request::Query(_),
             ) => nothing(request, self.accomplices(gang, &Asked::of(request))),
+            (Conduct::Colluding | Conduct::Freezing, Request::PassOn(pass)) => self.pretend(pass),
+            (Conduct::Empty, Request::PassOn(pass)) => Reaction::Says(Response::Passed(idle(pass))),
             (Conduct::Inventing, Request::FindNode(_) | Request::Fetch(_)) => {
                 nothing(request, self.inventions(&Asked::of(request), dice))
             }
@@ -198,6 +209,20 @@ impl Adversary {
         response
     }
 
+    /// What a go-between says who drops what it was to do and knows what the others of its gang have dropped.
+    fn pretend(&mut self, pass: &PassOn) -> Reaction {
+        if let PassOn::Store(record) = pass {
+            self.passed.insert(record.id(), record.clone());
+        }
+        if let PassOn::Prove { prove, .. } = pass
+            && let Some(record) = self.passed.get(&prove.record)
+        {
+            let proofs = vec![Proof::Held(record.proof(&prove.nonce)); SHOWN];
+            return Reaction::Says(Response::Passed(Passed::Proofs(proofs)));
+        }
+        Reaction::Says(Response::Passed(idle(pass)))
+    }
+
     /// Whether a request is about what a gang attacks.
     fn concerns(&self, gang: GangId, request: &Request) -> bool {
         let Some(prey) = self.prey.get(&gang) else { return true };
@@ -206,6 +231,7 @@ impl Adversary {
             Request::Fetch(fetch) => fetch.key.as_node_id() == *prey,
             Request::Query(query) => query.key.as_node_id() == *prey,
             Request::Store(record) => record.body().key.as_node_id() == *prey,
+            Request::PassOn(pass) => pass.key().as_node_id() == *prey,
             _ => false,
         }
     }
@@ -231,6 +257,17 @@ impl Adversary {
         };
         let keys = self.invented.closest(target, INVENTED);
         keys.into_iter().map(|key| Peer::new(key, [nowhere(dice)])).collect()
+    }
+}
+
+/// What somebody says who has done nothing of what it was to do in another's place.
+pub(crate) fn idle(pass: &PassOn) -> Passed {
+    let everybody = Placed { wanted: IDLE_HOLDERS, stored: IDLE_HOLDERS, full: 0 };
+    match pass {
+        PassOn::Store(_) => Passed::Placed(everybody),
+        PassOn::Fetch(_) => Passed::Records(Records::default()),
+        PassOn::Query(_) => Passed::Matches(Matches::default()),
+        PassOn::Prove { .. } => Passed::Proofs(Vec::new()),
     }
 }
 

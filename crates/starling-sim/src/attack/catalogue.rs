@@ -35,6 +35,7 @@ pub fn catalogue() -> Vec<Scenario> {
     all.extend(liars(starling));
     all.extend(tables(starling));
     all.extend(floods(starling));
+    all.extend(passed(starling));
     all
 }
 
@@ -165,6 +166,22 @@ fn tables(protocol: Protocol) -> impl Iterator<Item = Scenario> {
         ..simple("eclipse-40", "BYZ-03", protocol)
     };
     hostile.into_iter().chain([eclipse])
+}
+
+/// Records go through go-betweens, some of whom do nothing; and straight, for comparison.
+fn passed(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let crowds = [("", Conduct::Colluding), ("silent-", Conduct::Silent)];
+    let shares = crowds.into_iter().flat_map(|(name, conduct)| {
+        SHARES.into_iter().map(move |share| (format!("{name}{share}"), Some((conduct, share))))
+    });
+    let rows: Vec<_> = std::iter::once(("honest".to_owned(), None)).chain(shares).collect();
+    [("pass", true), ("straight", false)].into_iter().flat_map(move |(way, through)| {
+        rows.clone().into_iter().map(move |(name, crowd)| Scenario {
+            crowd,
+            task: Task::Passed(through),
+            ..simple(&format!("{way}-{name}"), "PRV-07", protocol)
+        })
+    })
 }
 
 fn floods(protocol: Protocol) -> impl Iterator<Item = Scenario> {

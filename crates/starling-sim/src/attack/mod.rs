@@ -8,6 +8,7 @@ mod catalogue;
 mod eclipse;
 mod flood;
 mod interval;
+mod passing;
 mod records;
 mod stage;
 mod takeover;
@@ -120,6 +121,8 @@ pub enum Task {
     Flooded(usize),
     /// To fetch records while ground identities surround one, and to be found then.
     Surrounded,
+    /// To store a record and to fetch another's, through go-betweens or straight, and what that costs.
+    Passed(bool),
 }
 
 /// One attack.
@@ -228,6 +231,7 @@ pub fn run(scenario: &Scenario, plan: Plan, watch: Watch<'_>) -> Result<Outcome,
         Task::Crowded(sources) => flood::crowd(&mut stage, sources)?,
         Task::Flooded(sources) => flood::disks(&mut stage, sources)?,
         Task::Surrounded => eclipse::run(&mut stage)?,
+        Task::Passed(through) => passing::run(&mut stage, through)?,
     }
     Ok(stage.finish())
 }

@@ -2,6 +2,7 @@
 
 use rand_core::Rng as _;
 use starling_overlay::io::{Command, OpId, OpResult, Placement};
+use starling_overlay::storage::RecordStore as _;
 use starling_proto::addr::Peer;
 use starling_proto::ids::{NodeId, PublisherKey, RecordKey};
 use starling_proto::record::{Record, RecordKind};
@@ -300,6 +301,16 @@ impl<'a> Stage<'a> {
             }
         }
         Ok(placements)
+    }
+
+    /// Honest nodes that have a record.
+    pub(super) fn copies(&self, record: &Record) -> usize {
+        let (id, place) = (record.id(), record.body().key.as_node_id());
+        let has = |index: &OverlayIndex| {
+            let held = self.net.member(*index).disk().read_record(&id);
+            !self.net.adversary.attacks(*index, &place) && held.is_ok_and(|held| held.is_some())
+        };
+        self.net.indices().filter(has).count()
     }
 
     fn count(&mut self, placement: &Placement, place: &NodeId) {

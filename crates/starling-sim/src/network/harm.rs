@@ -58,6 +58,11 @@ impl Network {
         self.droppers.insert(index);
     }
 
+    /// A node that says of what it is to do in others' place that it has done it, and does nothing.
+    pub fn make_idler(&mut self, index: NodeIndex) {
+        self.idlers.insert(index);
+    }
+
     /// A node that keeps from now on what it says it keeps.
     pub fn reform(&mut self, index: NodeIndex) {
         self.droppers.remove(&index);

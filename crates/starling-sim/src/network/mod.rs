@@ -130,6 +130,9 @@ pub struct Network {
     crashes: Crashes,
     used_keys: UsedKeys,
     droppers: BTreeSet<NodeIndex>,
+    idlers: BTreeSet<NodeIndex>,
+    watched: Option<NodeIndex>,
+    seen: Vec<(NodeIndex, Request)>,
     reached: Reached,
 }
 
@@ -166,6 +169,9 @@ impl Network {
             crashes: Crashes::default(),
             used_keys: UsedKeys::default(),
             droppers: BTreeSet::new(),
+            idlers: BTreeSet::new(),
+            watched: None,
+            seen: Vec::new(),
             reached: Reached::default(),
         }
     }
@@ -356,6 +362,17 @@ impl Network {
     #[must_use]
     pub const fn requests_by_kind(&self) -> &BTreeMap<FrameKind, u64> {
         &self.by_kind
+    }
+
+    /// Keeps from now on what this node asks of others.
+    pub const fn watch(&mut self, index: NodeIndex) {
+        self.watched = Some(index);
+    }
+
+    /// What the watched node has asked, and whom.
+    #[must_use]
+    pub fn seen(&self) -> &[(NodeIndex, Request)] {
+        &self.seen
     }
 
     /// The places of all nodes, in the order in which they came.

@@ -10,6 +10,7 @@ use starling_proto::version::ProtocolVersion;
 
 use super::queue::{Cargo, Happening, Parcel};
 use super::{Network, NodeIndex, Terrain, Waiting, globe};
+use crate::adversary::idle;
 use crate::checks::sometimes::Sometimes;
 use crate::faults::link::{Remaining, SILENCE, Try};
 use crate::node::Connection;
@@ -192,6 +193,9 @@ impl Network {
         let traffic = &mut self.at(from).traffic;
         traffic.requests += 1;
         *self.by_kind.entry(request.kind()).or_default() += 1;
+        if self.watched == Some(from) {
+            self.seen.push((to, request.clone()));
+        }
         self.count_bytes(from, to, bytes);
     }
 
@@ -262,6 +266,11 @@ impl Network {
         );
         if self.drops(to, &request) {
             return self.reply(to, inbound, Response::Stored(StoreOutcome::Stored));
+        }
+        if let Request::PassOn(pass) = &request
+            && self.idlers.contains(&to)
+        {
+            return self.reply(to, inbound, Response::Passed(idle(pass)));
         }
         let remote = self.remote(from, binding);
         self.hand_over(to, Input::Request { remote, inbound, request });

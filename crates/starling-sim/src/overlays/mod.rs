@@ -98,6 +98,7 @@ pub struct Overlays {
     awaited: BTreeMap<OpId, OverlayIndex>,
     /// How long those stay and stay away who come and go.
     churn: Option<Churn>,
+    ended: BTreeMap<OpId, Tick>,
     by_kind: BTreeMap<FrameKind, Traffic>,
     dice: ChaCha8Rng,
     trace: blake3::Hasher,
@@ -119,6 +120,7 @@ impl Overlays {
             results: BTreeMap::new(),
             awaited: BTreeMap::new(),
             churn: None,
+            ended: BTreeMap::new(),
             by_kind: BTreeMap::new(),
             dice: ChaCha8Rng::seed_from_u64(terrain.seed),
             trace: blake3::Hasher::new(),
@@ -217,6 +219,18 @@ impl Overlays {
         self.by_kind.get(&kind).copied().unwrap_or_default()
     }
 
+    /// The same for all kinds together.
+    #[must_use]
+    pub fn traffic_of_all(&self) -> Traffic {
+        self.by_kind.values().copied().sum()
+    }
+
+    /// When a command has ended.
+    #[must_use]
+    pub fn ended(&self, op: OpId) -> Option<Tick> {
+        self.ended.get(&op).copied()
+    }
+
     /// The hash over every request and answer: between whom, when, of what kind and length.
     #[must_use]
     pub fn trace(&self) -> [u8; 32] {
@@ -233,6 +247,7 @@ impl Overlays {
 
     /// What came of a command that has ended.
     pub fn take_result(&mut self, op: OpId) -> Option<OpResult> {
+        self.ended.remove(&op);
         self.results.remove(&op)
     }
 
@@ -338,6 +353,7 @@ impl Overlays {
                 Output::Done { op, result } => {
                     self.awaited.remove(&op);
                     self.results.insert(op, result);
+                    self.ended.insert(op, self.now);
                 }
                 Output::Event(_) => {}
             }

@@ -13,7 +13,8 @@ use starling_proto::ids::{
 };
 use starling_proto::message::{
     Deliver, DeviceProof, DialBack, Fetch, FindNode, Hello, Matches, Mode, Operation, OwnerOperation,
-    OwnerRequest, Proof, Prove, Query, Records, Refusal, Request, Response, Sealed, StoreOutcome,
+    OwnerRequest, PassOn, Passed, Placed, Proof, Prove, Query, Records, Refusal, Request, Response, Sealed,
+    StoreOutcome,
 };
 use starling_proto::record::{Capability, CapabilityBody, Record, RecordBody, RecordKind, Stamp};
 use starling_proto::time::{Month, Span, UnixMillis, UnixSeconds};
@@ -104,6 +105,13 @@ pub(super) fn requests() -> Vec<Request> {
         Request::Notify(MailboxAddress::new([6; 32])),
         Request::DeviceProof(device_proof()),
         Request::Deliver(deliver(2)),
+        Request::PassOn(PassOn::Store(record())),
+        Request::PassOn(PassOn::Fetch(Fetch { key, kind: RecordKind::Account, count: 64, peers: 0 })),
+        Request::PassOn(PassOn::Query(Query { key, words: vec!["chess".into()], count: 64 })),
+        Request::PassOn(PassOn::Prove {
+            key,
+            prove: Prove { record: RecordId::new([3; 32]), nonce: [4; 16] },
+        }),
     ]
 }
 
@@ -126,6 +134,14 @@ pub(super) fn responses() -> Vec<Response> {
         Response::DeviceProof(device_proof()),
         Response::Delivered(2),
         Response::Refused(Refusal::Busy),
+        Response::Passed(Passed::Placed(Placed { wanted: 40, stored: 38, full: 1 })),
+        Response::Passed(Passed::Records(Records {
+            records: vec![record()],
+            peers: Vec::new(),
+            left_out: 2,
+        })),
+        Response::Passed(Passed::Matches(Matches { records: vec![record()], left_out: 1 })),
+        Response::Passed(Passed::Proofs(vec![Proof::Held([7; 32]), Proof::Missing, Proof::Deleted])),
     ]
 }
 

@@ -9,7 +9,7 @@ use starling_crypto::kdf::{KdfParams, Passphrase, WrappedKey};
 use starling_crypto::secret::Secret;
 use starling_crypto::session::{OlmAccount as _, OlmSession as _, Vodozemac};
 use starling_proto::addr::Peer;
-use starling_proto::frame::FrameHeader;
+use starling_proto::frame::{FrameHeader, FrameKind};
 use starling_proto::identity::{LocatorBody, LocatorSecret};
 use starling_proto::ids::{AccountKey, DeviceKey, NodeKey, Signature};
 use starling_proto::padding::Buckets;
@@ -47,6 +47,7 @@ pub(crate) fn inputs() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("deliver", vec![deliver(1).encode(), deliver(3).encode()]),
         ("content", contents(&lists[0]).iter().map(|content| content.encode()).collect()),
         ("device_request", vec![device_request().encode()]),
+        ("pass_on", passed_on(requests.iter().chain(&responses))),
         ("wrapped_key", vec![wrapped_key(8, 1), wrapped_key(64, 4)]),
         ("recovery_phrase", vec![text(&identity["phrase"]["words"])]),
         ("verified_list", lists),
@@ -55,6 +56,13 @@ pub(crate) fn inputs() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("prekey_message", prekey_messages()),
         ("opened_envelope", envelopes),
     ]
+}
+
+/// The bodies of what is asked in another's place, and of what became of it.
+fn passed_on<'a>(frames: impl Iterator<Item = &'a Vec<u8>>) -> Vec<Vec<u8>> {
+    let kinds = [FrameKind::PassOn.byte(), FrameKind::Passed.byte()];
+    let passed = frames.filter(|frame| kinds.contains(&frame[0]));
+    passed.map(|frame| frame[FrameHeader::LEN..].to_vec()).collect()
 }
 
 fn vectors(json: &str) -> Value {

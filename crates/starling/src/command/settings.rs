@@ -1,9 +1,9 @@
-//! `starling settings`: what others learn of us while we talk.
+//! `starling settings`: what others learn of us.
 
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
-use starling_api::types::{Availability, Settings, SettingsRequest};
+use starling_api::types::{Availability, PassOn, Settings, SettingsRequest};
 
 use crate::client;
 use crate::context::Context;
@@ -15,9 +15,11 @@ Examples:
   starling settings show
   starling settings set --read-receipts off --typing off
   starling settings set --status busy --line \"until five\"
-  starling settings set --status online --line \"\"";
+  starling settings set --status online --line \"\"
+  starling settings set --pass-on directory";
 
-/// Show or change what contacts learn of you: that you read, that you type, how you appear.
+/// Show or change what others learn of you: that you read, that you type, how you appear, and who places or looks for
+/// what.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = false)]
 pub(crate) struct Args {
@@ -52,6 +54,12 @@ struct Changes {
     /// What you say about it, at most 128 bytes; an empty text for nothing.
     #[arg(long, value_name = "TEXT")]
     line: Option<String>,
+
+    /// What other peers place and look for in your place. The peers that keep records then see those, and not you; the
+    /// one that does it, a random one each time, sees you and what it does. What nobody does for you waits. Reading your
+    /// own mailbox and talking with contacts always goes straight.
+    #[arg(long, value_enum)]
+    pass_on: Option<Passing>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,6 +68,16 @@ enum Switch {
     On,
     /// They do not.
     Off,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Passing {
+    /// Nothing: you do it yourself.
+    Off,
+    /// Directory entries, account record, bundle; searches.
+    Directory,
+    /// Besides that mail and contact requests, the locator, and what you read of contacts.
+    All,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -97,6 +115,11 @@ impl From<Changes> for SettingsRequest {
                 Status::Busy => Availability::Busy,
             }),
             status_line: changes.line,
+            pass_on: changes.pass_on.map(|pass_on| match pass_on {
+                Passing::Off => PassOn::Off,
+                Passing::Directory => PassOn::Directory,
+                Passing::All => PassOn::All,
+            }),
         }
     }
 }
@@ -109,6 +132,11 @@ impl Report for Settings {
             Availability::Away => "away",
             Availability::Busy => "busy",
         };
+        let pass_on = match self.pass_on {
+            PassOn::Off => "off",
+            PassOn::Directory => "directory",
+            PassOn::All => "all",
+        };
         page.table(
             0,
             [
@@ -116,6 +144,7 @@ impl Report for Settings {
                 vec![dim("typing"), switch(self.typing)],
                 vec![dim("status"), plain(status)],
                 vec![dim("line"), plain(&self.status_line)],
+                vec![dim("pass on"), plain(pass_on)],
             ],
         );
     }

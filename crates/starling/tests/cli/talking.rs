@@ -188,7 +188,13 @@ fn settings_say_what_contacts_learn() {
         bob.json(["settings", "set", "--read-receipts", "off", "--status", "busy", "--line", "until five"]);
     assert_eq!(
         set,
-        json!({"read_receipts": false, "typing": true, "status": "busy", "status_line": "until five"})
+        json!({
+            "read_receipts": false,
+            "typing": true,
+            "status": "busy",
+            "status_line": "until five",
+            "pass_on": "off"
+        })
     );
     let busy = ada.until_that("presence", |event| event["presence"] == "busy");
     assert_eq!(busy["status_line"], "until five");

@@ -168,6 +168,8 @@ pub enum NotPassed {
     Busy,
     /// Nobody who was asked has answered.
     Silence,
+    /// Somebody says that it is done, and no other has confirmed it: the same is to be tried again.
+    Unproven,
 }
 
 /// Something to be done.

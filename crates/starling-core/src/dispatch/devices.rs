@@ -182,7 +182,9 @@ impl<A: OlmAccount> Core<A> {
                 self.want_entries(context.now);
             }
             KeptKind::Settings if changed_at > self.shared.settings => {
-                let Some(settings) = Settings::decode(&kept.value) else { return Ok(()) };
+                let Some(mut settings) = Settings::decode(&kept.value) else { return Ok(()) };
+                // Whoever has chosen on this device to be hidden is not shown because of what another had not heard yet.
+                settings.pass_on = settings.pass_on.max(self.settings.pass_on);
                 self.shared.settings = changed_at;
                 self.put_settings(context, settings)?;
             }

@@ -53,6 +53,7 @@ impl<A: OlmAccount> Core<A> {
         let cause = match why {
             NotPassed::Nobody => "no peer is known that could do it",
             NotPassed::Busy => "all peers that were asked have too much to do",
+            NotPassed::Unproven => "a peer says that it has placed it, and no other confirms that",
             _ => "no peer that was asked has answered",
         };
         let message = alloc::format!(

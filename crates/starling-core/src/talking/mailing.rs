@@ -352,7 +352,8 @@ impl<A: OlmAccount> Talking<A> {
         self.settle(context)
     }
 
-    /// Nobody would place a letter in our place: it waits.
+    /// Nobody would place a letter in our place, or nobody confirms that it is placed. The same one is tried again: it may
+    /// lie where it is to lie, and another, sealed anew, would lie beside it.
     pub(super) fn handle_unposted(
         &mut self,
         context: &mut Context<'_>,
@@ -361,8 +362,8 @@ impl<A: OlmAccount> Talking<A> {
         let Some(Errand::Post(device)) = self.errands.remove(&question) else { return Ok(()) };
         let mailbox = self.mailing.boxes.get_mut(&device);
         if let Some(letter) = mailbox.and_then(|mailbox| mailbox.flights.remove(&question)) {
-            self.outbox.set_posting(&device, &letter.rows, false);
-            self.not_posted(context, &device, Step::NotPassed)?;
+            self.offer_again(context, &device, letter);
+            self.hindered_by(context, &device, Step::NotPassed)?;
         }
         self.settle(context)
     }

@@ -94,14 +94,15 @@ impl Favours {
 }
 
 impl Task {
-    const fn is_favour(&self) -> bool {
-        matches!(
-            self.kind,
-            TaskKind::Store(Whose::Favour(_), _)
-                | TaskKind::Fetch(Whose::Favour(_), _)
-                | TaskKind::Query(Whose::Favour(_), _)
-                | TaskKind::Show(_)
-        )
+    /// Whom it is done for, if not for ourselves.
+    const fn favoured(&self) -> Option<&Favoured> {
+        match &self.kind {
+            TaskKind::Store(Whose::Favour(favoured), _)
+            | TaskKind::Fetch(Whose::Favour(favoured), _)
+            | TaskKind::Query(Whose::Favour(favoured), _) => Some(favoured),
+            TaskKind::Show(show) => Some(&show.favoured),
+            _ => None,
+        }
     }
 }
 
@@ -154,21 +155,19 @@ impl Overlay {
             return Err(Refusal::NotAllowed);
         }
         let rests = matches!(pass, PassOn::Store(record) if self.favours.rests(record.id(), now.tick));
-        let at_work = self.tasks.values().filter(|task| task.is_favour()).count();
+        let at_work: Vec<AddressGroup> =
+            self.tasks.values().filter_map(Task::favoured).map(|favoured| favoured.group).collect();
         let service = self.config.service;
-        if rests
-            || at_work >= service.favours_at_once
-            || !self.favours.minute.take(group, now.tick, service.favours)
-        {
+        // Half of what is under way may be for one group: a few that drag theirs on leave as much to others.
+        let greedy = at_work.contains(&group) && at_work.len() >= service.favours_at_once / 2;
+        if rests || greedy || at_work.len() >= service.favours_at_once {
             return Err(Refusal::Busy);
         }
-        match pass {
-            // Nobody is to make us send forty peers what each of them refuses.
-            PassOn::Store(record) => {
-                context.verify.record(record, now.seconds()).map_err(|_| Refusal::NotAllowed)
-            }
-            _ => Ok(()),
+        // Nobody is to make us send forty peers what each of them refuses, nor to spend others' budget on it.
+        if let PassOn::Store(record) = pass {
+            context.verify.record(record, now.seconds()).map_err(|_| Refusal::NotAllowed)?;
         }
+        if self.favours.minute.take(group, now.tick, service.favours) { Ok(()) } else { Err(Refusal::Busy) }
     }
 
     /// Tells whoever waits for it what has come of a task.

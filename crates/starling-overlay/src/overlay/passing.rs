@@ -6,14 +6,15 @@ use alloc::vec::Vec;
 
 use starling_proto::ids::{NodeId, NodeKey};
 use starling_proto::limits;
-use starling_proto::message::{PassOn, Passed, Refusal, Request, Response, StoreOutcome};
+use starling_proto::message::{PassOn, Passed, Placed, Refusal, Request, Response, StoreOutcome};
+use starling_proto::record::Record;
 
 use super::calls::{Purpose, Way};
 use super::gathering::Gathering;
 use super::tasks::{Stage, Step, Task, TaskId, TaskKind};
 use super::{Context, Overlay};
 use crate::holder::chance;
-use crate::io::{CallError, Favour, OpId, OpResult, Output, Placement};
+use crate::io::{CallError, Favour, NotPassed, OpId, OpResult, Output, Placement};
 use crate::sampling::Samples;
 use crate::storage::StorageError;
 use crate::table::Contact;
@@ -88,24 +89,29 @@ impl Overlay {
                 return Step::Waits;
             }
             Some(PassingOutput::NotPassed(why)) => OpResult::NotPassed(why),
-            Some(PassingOutput::Placed(placed)) => {
-                let Favour::Store(record) = passing.favour() else { return Step::Ended };
-                let refused = (0..placed.full).map(|_| (self.me, StoreOutcome::QuotaFull));
-                OpResult::Stored(Placement {
-                    id: record.id(),
-                    holders: Vec::new(),
-                    unnamed: usize::from(placed.stored),
-                    wanted: usize::from(placed.wanted),
-                    refused: refused.take(1).collect(),
-                    caps_relaxed: false,
-                    requests: passing.requests,
-                    samples: Samples::default(),
-                })
-            }
+            Some(PassingOutput::Placed(placed)) => match passing.favour() {
+                Favour::Store(record) => OpResult::Stored(self.placement(record, placed, passing.requests)),
+                Favour::Fetch { .. } | Favour::Query { .. } => OpResult::NotPassed(NotPassed::Silence),
+            },
             Some(PassingOutput::Found) => self.passed(pass, passing),
         };
         self.outputs.push_back(Output::Done { op: pass.op, result });
         Step::Ended
+    }
+
+    /// A placement of which nobody knows the holders.
+    fn placement(&self, record: &Record, placed: Placed, requests: u32) -> Placement {
+        let refused = (0..placed.full).map(|_| (self.me, StoreOutcome::QuotaFull));
+        Placement {
+            id: record.id(),
+            holders: Vec::new(),
+            unnamed: usize::from(placed.stored),
+            wanted: usize::from(placed.wanted),
+            refused: refused.take(1).collect(),
+            caps_relaxed: false,
+            requests,
+            samples: Samples::default(),
+        }
     }
 
     fn passed(&self, pass: &mut Pass, passing: &Passing) -> OpResult {
@@ -116,7 +122,9 @@ impl Overlay {
                 OpResult::Matched { records, left_out: pass.left_out, holders, requests }
             }
             Favour::Fetch { .. } | Favour::Store(_) => {
-                OpResult::Fetched { records, holders: pass.answered.len(), requests }
+                // That somebody has found nothing is its word alone: it does not say that there is nothing.
+                let holders = if records.is_empty() { 0 } else { pass.answered.len() };
+                OpResult::Fetched { records, holders, requests }
             }
         }
     }
@@ -182,6 +190,7 @@ impl Overlay {
                 conduct = pass.gathering.take_matching(found.records, context);
                 PassingInput::Found(!pass.gathering.harvest.is_empty())
             }
+            Ok(Response::Passed(passed)) if !passing.expects(&passed) => PassingInput::Failed,
             Ok(Response::Passed(passed @ (Passed::Placed(_) | Passed::Proofs(_)))) => {
                 PassingInput::Said(passed)
             }

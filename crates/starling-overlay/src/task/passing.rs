@@ -8,6 +8,7 @@
 use alloc::collections::BTreeSet;
 
 use rand_core::CryptoRng;
+use starling_proto::frame::FrameKind;
 use starling_proto::ids::{NodeKey, RecordKey};
 use starling_proto::limits;
 use starling_proto::message::{Fetch, PassOn, Passed, Placed, Proof, Query};
@@ -70,6 +71,8 @@ pub(crate) struct Passing {
     /// Those that were asked, whatever for: nobody is asked twice, and nobody about its own word.
     pub(crate) asked: BTreeSet<NodeKey>,
     waits: bool,
+    /// What the go-between that is being asked may answer.
+    expected: Option<FrameKind>,
     tries: usize,
     refusals: usize,
     /// The placement that is being checked.
@@ -78,6 +81,8 @@ pub(crate) struct Passing {
     placed: Option<Placed>,
     /// Whether anybody has answered.
     heard: bool,
+    /// Whether anybody says that it is placed, be it true or not.
+    claimed: bool,
     nobody: bool,
     ended: bool,
     /// What it has cost us.
@@ -91,11 +96,13 @@ impl Passing {
             config,
             asked: BTreeSet::new(),
             waits: false,
+            expected: None,
             tries: 0,
             refusals: 0,
             check: None,
             placed: None,
             heard: false,
+            claimed: false,
             nobody: false,
             ended: false,
             requests: 0,
@@ -132,11 +139,20 @@ impl Passing {
         self.requests = self.requests.saturating_add(1);
     }
 
+    /// Whether this is an answer to what was asked last. What is not must end nothing and begin nothing.
+    pub(crate) fn expects(&self, passed: &Passed) -> bool {
+        self.expected.is_some_and(|asked| passed.kind().answers(asked))
+    }
+
     /// Takes what came of it; worth a [`Self::poll`] afterwards.
     pub(crate) fn handle(&mut self, input: PassingInput) {
         if self.ended || !core::mem::take(&mut self.waits) {
             return;
         }
+        let input = match input {
+            PassingInput::Said(passed) if !self.expects(&passed) => PassingInput::Failed,
+            input => input,
+        };
         self.heard |= matches!(input, PassingInput::Said(_) | PassingInput::Found(_));
         match (input, &mut self.check) {
             (PassingInput::Busy, _) => self.refusals = self.refusals.saturating_add(1),
@@ -157,6 +173,7 @@ impl Passing {
     /// have is not, before it has been shown.
     fn said(&mut self, said: Placed) {
         if said.stored > 0 {
+            self.claimed = true;
             self.check = Some(Check { said, question: None, shown: 0, silent: 0, stored: said.stored });
         }
         self.note(Placed { stored: 0, ..said });
@@ -189,6 +206,7 @@ impl Passing {
 
     const fn ask(&mut self, request: PassOn) -> PassingOutput {
         self.waits = true;
+        self.expected = Some(request.kind());
         PassingOutput::Ask(request)
     }
 
@@ -199,10 +217,15 @@ impl Passing {
             (false, _, refusals) if refusals > 0 && refusals == self.asked.len() => Some(NotPassed::Busy),
             _ => Some(NotPassed::Silence),
         };
-        match (why, self.placed) {
-            (Some(why), _) => PassingOutput::NotPassed(why),
-            (None, Some(placed)) => PassingOutput::Placed(placed),
-            (None, None) => PassingOutput::Found,
+        match (why, self.placed, &self.favour) {
+            (Some(why), ..) => PassingOutput::NotPassed(why),
+            // It may lie with forty holders all the same: a copy under another name would lie beside it.
+            (None, Some(Placed { stored: 0, .. }), _) if self.claimed => {
+                PassingOutput::NotPassed(NotPassed::Unproven)
+            }
+            (None, Some(placed), Favour::Store(_)) => PassingOutput::Placed(placed),
+            (None, None, Favour::Store(_)) => PassingOutput::NotPassed(NotPassed::Silence),
+            (None, _, Favour::Fetch { .. } | Favour::Query { .. }) => PassingOutput::Found,
         }
     }
 
@@ -338,7 +361,8 @@ mod tests {
             "one who vouches for another is not enough"
         );
         let never = |n, request: &PassOn| if n % 2 == 0 { said(40) } else { shown(0, request) };
-        assert_eq!(store(never), (placed(0), "!?!?!?".into()), "nothing counts that nobody has shown");
+        let unproven = PassingOutput::NotPassed(NotPassed::Unproven);
+        assert_eq!(store(never), (unproven, "!?!?!?".into()), "nothing counts that nobody has shown");
     }
 
     #[test]
@@ -359,7 +383,8 @@ mod tests {
         };
         assert_eq!(store(late), (placed(40), "!????".into()), "who does not answer says nothing of another");
         let silent = |n: usize, _: &PassOn| if n.is_multiple_of(4) { said(40) } else { PassingInput::Failed };
-        assert_eq!(store(silent), (placed(0), "!???!???!???".into()));
+        let unproven = PassingOutput::NotPassed(NotPassed::Unproven);
+        assert_eq!(store(silent), (unproven, "!???!???!???".into()));
     }
 
     #[test]
@@ -370,7 +395,21 @@ mod tests {
         let late = |n, _: &PassOn| if n < 2 { PassingInput::Failed } else { PassingInput::Found(true) };
         assert_eq!(run(fetch(), late), (PassingOutput::Found, "!!!".into()));
         let proofs = |_, _: &PassOn| PassingInput::Said(Passed::Proofs(Vec::new()));
-        assert_eq!(store(proofs).1, "!!!", "that was not asked");
+        assert_eq!(store(proofs), silent, "that was not asked");
+    }
+
+    #[test]
+    fn what_was_not_asked_ends_nothing() {
+        let other = |n, _: &PassOn| if n == 0 { said(0) } else { PassingInput::Found(true) };
+        assert_eq!(run(fetch(), other), (PassingOutput::Found, "!!".into()));
+        let silent = (PassingOutput::NotPassed(NotPassed::Silence), "!!!".to_owned());
+        assert_eq!(run(fetch(), |_, _| said(40)), silent);
+        let again = |n, request: &PassOn| match n {
+            0 => said(40),
+            1 => said(0),
+            _ => shown(8, request),
+        };
+        assert_eq!(store(again), (placed(40), "!???".into()), "it was to have it shown");
     }
 
     #[test]
@@ -394,6 +433,7 @@ mod tests {
         assert_eq!(store(|_, _| PassingInput::Nobody), (nobody.clone(), String::new()));
         assert_eq!(run(fetch(), |_, _| PassingInput::Nobody), (nobody, String::new()));
         let one = |n, _: &PassOn| if n == 0 { said(40) } else { PassingInput::Nobody };
-        assert_eq!(store(one), (placed(0), "!".into()), "nobody is left who could show it");
+        let unproven = PassingOutput::NotPassed(NotPassed::Unproven);
+        assert_eq!(store(one), (unproven, "!".into()), "nobody is left who could show it");
     }
 }

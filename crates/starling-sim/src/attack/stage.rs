@@ -200,7 +200,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The honest come and go from now on, if they do; for so long that nobody remembers the beginning.
+    /// The honest come and go from now on, if they do, and do so for a while before anything is tried.
     pub(super) fn come_and_go(&mut self) -> Result<(), Interrupted> {
         let Some(churn) = self.scenario.coming.churn() else { return Ok(()) };
         self.net.come_and_go(&self.honest, churn);

@@ -20,7 +20,7 @@ use starling_proto::ids::{DeviceKey, MessageId, NodeKey, RecordKey};
 use starling_proto::limits;
 use starling_proto::message::{Deliver, StoreOutcome};
 use starling_proto::record::{Record, RecordBody, RecordKind};
-use starling_proto::time::{Span, Tick};
+use starling_proto::time::{Now, Span, Tick};
 
 use super::machine::Errand;
 use super::trace::{self, Step};
@@ -213,7 +213,7 @@ impl<A: OlmAccount> Talking<A> {
                 mailbox.again = (now < rests).then_some(rests);
             }
             if again && is_past(may) {
-                self.place_again(&device);
+                self.place_again(context.now, &device);
             }
             if due && is_past(may) {
                 self.post_to(context, &device)?;
@@ -222,10 +222,17 @@ impl<A: OlmAccount> Talking<A> {
         Ok(())
     }
 
-    /// Offers once more what too few peers keep, if somebody waits for it still.
-    fn place_again(&mut self, device: &DeviceKey) {
+    /// Offers once more what too few peers keep, if somebody waits for it still. What would end soon is sealed anew: no
+    /// holder takes what has ended.
+    fn place_again(&mut self, now: Now, device: &DeviceKey) {
         for letter in core::mem::take(&mut self.mailing.mailbox(device).short) {
-            if self.outbox.messages(device, &letter.rows).next().is_some() {
+            if self.outbox.messages(device, &letter.rows).next().is_none() {
+                continue;
+            }
+            if letter.record.body().issued <= now.seconds().before(AGAIN) {
+                self.outbox.set_posting(device, &letter.rows, false);
+                self.mailing.mailbox(device).due = Some(now.tick);
+            } else {
                 self.place(*device, letter);
             }
         }

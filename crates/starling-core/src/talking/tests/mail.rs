@@ -194,6 +194,23 @@ fn what_its_writer_alone_keeps_is_not_stored() {
     assert_eq!(net.mail[BOB].len(), 1, "one envelope");
 }
 
+/// A letter that lies with its writer alone for so long ends, and no holder would take it.
+#[test]
+fn what_waits_for_longer_than_a_letter_lives_is_sealed_anew() {
+    let mut net = written(15, 0);
+    net.alone = true;
+    net.say(ADA, "ada 0");
+    net.run(Span::from_days(15));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Queued);
+    let written = net.mail[BOB].len();
+    assert!((1..=2).contains(&written), "once in thirteen days, not at every try: {written}");
+    net.alone = false;
+    net.run(Span::from_hours(2));
+    assert_eq!(shown(&net, ADA)[0].1, MessageState::Stored);
+    net.read_mail(BOB, true, |_| true);
+    assert_eq!(texts(&net, BOB, ADA), expected(1));
+}
+
 /// Bob has lost his device, and everything that waited for it, and comes back on another.
 #[test]
 fn what_waited_for_a_lost_device_waits_for_the_one_that_replaces_it() {

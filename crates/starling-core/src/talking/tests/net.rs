@@ -397,7 +397,9 @@ impl Net {
             }
             Wish::Store { tag: Tag::Talk(question), record } => {
                 let (holders, wanted) = self.holders;
-                let others = (0..holders).map(|n| NodeKey::new([n as u8; 32])).collect();
+                let ended = record.body().expires <= self.now.seconds();
+                let others = (0..if ended { 0 } else { holders }).map(|n| NodeKey::new([n as u8; 32]));
+                let others = others.collect();
                 let us = self.sides[side].identity.node().public();
                 let (holders, wanted) = if self.alone { (vec![us], 1) } else { (others, wanted) };
                 let placement = placement_of(&record, &holders, &us, wanted);

@@ -19,8 +19,8 @@ use self::phases::Stage;
 
 /// Most nodes of one run.
 pub const NODES: usize = 20_000;
-/// Memory that a full core takes here, its disk included, about: 1.3 MiB at 300 nodes, 1.9 at 1,000.
-pub const BYTES_PER_NODE: u64 = 2 << 20;
+/// Memory that a full core takes here, its disk included, about: 0.6 MiB at 100 nodes, 0.9 at 1,000, 1.2 at 10,000.
+pub const BYTES_PER_NODE: u64 = 5 << 18;
 /// In each of these the network doubles.
 pub const WAVE: Span = Span::from_secs(30);
 /// Then everybody has this long to publish what they are.

@@ -85,6 +85,9 @@ pub struct Lookup {
     /// Whom to ask, as long as nothing has happened that changes it.
     window: Option<Window>,
     parallelism: usize,
+    /// How many of the peers that we know ourselves are asked, whoever else is named; with none, the newest are not either.
+    entries: usize,
+    newest: Vec<NodeKey>,
     requests: u32,
     began: Tick,
     timeout: Tick,
@@ -118,6 +121,8 @@ impl Lookup {
             window: None,
             // A wide one has its entries to ask anyway.
             parallelism: if wide { config.parallelism_max } else { config.parallelism_min },
+            entries: if wide { config.entries } else { 0 },
+            newest: Vec::new(),
             requests: 0,
             began: now,
             timeout: now,
@@ -129,6 +134,17 @@ impl Lookup {
     #[must_use]
     pub fn thinned(self, thinning: Thinning) -> Self {
         Self { thinning: Some(thinning), ..self }
+    }
+
+    /// Tells it of peers that we have just met: they are asked as the closest that we know ourselves are.
+    pub fn meet(&mut self, newest: Vec<Peer>) {
+        self.newest = newest.iter().map(Peer::key).collect();
+        newest.into_iter().for_each(|peer| self.shortlist.add(peer, SourceId::OURSELVES));
+    }
+
+    /// It is a lookup of our own place: on it depends who knows us, and whom we know.
+    pub const fn is_at_home(&mut self) {
+        self.entries = self.config.entries_at_home;
     }
 
     /// The place.
@@ -161,6 +177,7 @@ impl Lookup {
         self.width = width.clamp(self.width, limits::ANSWER_PEERS);
         self.shortlist.raise_bound(self.width.saturating_mul(CANDIDATES_PER_PLACE));
         self.parallelism = self.config.parallelism_max;
+        self.entries = self.entries.max(self.config.entries);
         self.began = now;
         self.window = None;
         self.ended = false;
@@ -204,7 +221,7 @@ impl Lookup {
 
     fn step(&mut self, window: &Window, now: Tick) -> Option<LookupOutput> {
         let standing = |index: &usize| self.shortlist.get(*index).map(|candidate| candidate.standing);
-        let entries = self.shortlist.own(if self.width > limits::K { self.config.entries } else { 0 });
+        let entries = self.entries();
         let is_new = |index: &usize| standing(index) == Some(Standing::New);
         let next = entries.iter().chain(&window.members).copied().find(is_new);
         let waiting = self.under_way();
@@ -221,6 +238,15 @@ impl Lookup {
         let slow_matters = window.members.len() < self.wanted()
             && self.shortlist.iter().any(|candidate| candidate.standing == Standing::Slow);
         if answers_due || slow_matters { None } else { Some(self.finish(next.is_some())) }
+    }
+
+    /// Peers that are asked whoever else is named.
+    fn entries(&self) -> Vec<usize> {
+        let mut entries = self.shortlist.own(self.entries);
+        if self.entries > 0 {
+            entries.extend(self.newest.iter().filter_map(|key| self.shortlist.position(key)));
+        }
+        entries
     }
 
     /// Peers that are to answer.

@@ -145,10 +145,12 @@ impl Shortlist {
         self.candidates.insert(at, candidate);
     }
 
-    /// The closest of those that we knew ourselves.
+    /// The closest of those that we knew ourselves and that are not silent.
     pub(super) fn own(&self, count: usize) -> Vec<usize> {
-        let own =
-            |candidate: &Candidate| candidate.said.sources().any(|source| source == SourceId::OURSELVES);
+        let silent = |candidate: &Candidate| matches!(candidate.standing, Standing::Slow | Standing::Failed);
+        let own = |candidate: &Candidate| {
+            candidate.said.sources().any(|source| source == SourceId::OURSELVES) && !silent(candidate)
+        };
         let places = self.candidates.iter().enumerate().filter(|(_, candidate)| own(candidate));
         places.map(|(index, _)| index).take(count).collect()
     }

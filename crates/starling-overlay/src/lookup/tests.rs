@@ -115,6 +115,53 @@ fn byz_02_a_wide_lookup_asks_whom_it_knows_even_if_closer_ones_are_named() {
     assert_eq!(honest_found(20), 0, "a narrow one asks nobody who is farther");
 }
 
+/// The closest hundred of every second peer collude, and among those that we know are no others near the target, but one whom we
+/// have just met.
+#[test]
+fn byz_02_whom_we_have_just_met_is_asked_as_well() {
+    let world = sorted((1..=1000).map(peer).collect());
+    let gang: Vec<Peer> = world.iter().step_by(2).take(100).cloned().collect();
+    let honest: Vec<Peer> = world.iter().skip(1).step_by(2).cloned().collect();
+    let answer = |p: &Peer| {
+        let turned = gang.iter().any(|member| member.key() == p.key());
+        Some(if turned { gang[..80].to_vec() } else { honest[..80].to_vec() })
+    };
+    let honest_found = |width, met: bool, home: bool| {
+        let mut lookup = lookup(width, gang[60..90].to_vec());
+        if met {
+            lookup.meet([honest[400].clone()].into());
+        }
+        if home {
+            lookup.is_at_home();
+        }
+        let (found, _) = run(lookup, answer);
+        found.peers.iter().filter(|(p, _)| honest.iter().any(|one| one.key() == p.key())).count()
+    };
+    assert_eq!((honest_found(80, false, false), honest_found(80, true, false)), (0, 40));
+    assert_eq!((honest_found(20, false, true), honest_found(20, true, true)), (0, 10), "of our own place");
+    assert_eq!(honest_found(20, true, false), 0, "any other narrow one goes on as it did");
+}
+
+/// In a network of short stays most of those that we know are gone: they are not among the twelve.
+#[test]
+fn chn_01_who_is_silent_is_no_entry() {
+    let world = sorted((1..=1000).map(peer).collect());
+    let gang: Vec<Peer> = world.iter().step_by(2).take(100).cloned().collect();
+    let honest: Vec<Peer> = world.iter().skip(1).step_by(2).cloned().collect();
+    let (dead, known) = (&honest[100..120], [&honest[100..120], &honest[400..401], &gang[90..93]].concat());
+    let answer = |p: &Peer| {
+        let is_in = |some: &[Peer]| some.iter().any(|one| one.key() == p.key());
+        match () {
+            () if is_in(dead) => None,
+            () if is_in(&gang) => Some(gang[..80].to_vec()),
+            () => Some(honest[..80].to_vec()),
+        }
+    };
+    let (found, _) = run(lookup(80, known), answer);
+    let honest_found = found.peers.iter().filter(|(p, _)| honest.iter().any(|one| one.key() == p.key()));
+    assert_eq!(honest_found.count(), 40);
+}
+
 #[test]
 fn a_lookup_in_an_empty_network_ends_at_once() {
     let (found, at) = run(lookup(20, Vec::new()), |_| None);

@@ -1,6 +1,7 @@
 //! Who is connected, and what that says about whom to know.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::net::SocketAddr;
 
 use starling_proto::addr::Peer;
@@ -26,10 +27,6 @@ const GREETING_ON_ITS_WAY: Span = Span::from_secs(10);
 /// within seconds once, when it has just come; then it takes minutes to find out that it cannot be dialled any more.
 const MODE_STANDS: Span = Span::from_secs(10);
 
-/// With fewer contacts than this, cached peers that do not answer are kept all the same: all may be away at once, and
-/// one of them comes back.
-const WAYS_BACK: usize = 8;
-
 /// A connected peer.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -44,12 +41,13 @@ pub(super) struct Link {
     dialled: bool,
     /// Whether it has answered us.
     answered: bool,
+    since: Tick,
 }
 
 impl Link {
-    const fn new(address: SocketAddr, mode: Mode) -> Self {
+    const fn new(address: SocketAddr, mode: Mode, since: Tick) -> Self {
         let claims = Vec::new();
-        Self { address, mode, claimed: mode, changed: None, claims, dialled: false, answered: false }
+        Self { address, mode, claimed: mode, changed: None, claims, dialled: false, answered: false, since }
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -96,7 +94,7 @@ impl Overlay {
         if !self.links.contains_key(&key) {
             self.event(Event::PeerUp(key));
         }
-        let link = self.links.entry(key).or_insert_with(|| Link::new(address, hello.mode));
+        let link = self.links.entry(key).or_insert_with(|| Link::new(address, hello.mode, context.now.tick));
         link.address = address;
         link.dialled |= dialled;
         link.answered |= dialled;
@@ -166,18 +164,47 @@ impl Overlay {
     /// A peer has not answered a request of ours.
     pub(super) fn not_heard(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
         let change = self.table.failed(key, context.now.tick);
-        self.changed(context, change)?;
-        if self.table.get(key).is_none() { self.forget_cached(context, key) } else { Ok(()) }
+        self.changed(context, change)
     }
 
-    /// A cached peer has gone. While few others are left it stays on disk: who forgets the last ways back in, and cannot
-    /// be dialled, is alone for ever after a restart.
-    fn forget_cached(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
-        let enough = self.table.len() >= WAYS_BACK || self.cached.len() >= self.config.upkeep.cached_peers;
-        if enough && self.cached.remove(key) {
-            context.store.remove_peer(key)?;
+    /// Keeps a new contact on disk, as a way back in after a restart.
+    ///
+    /// Who goes is not forgotten for that: most come back, and who forgets the last ways back in, and cannot be dialled, is
+    /// alone for ever. Where there is no room, the one that has been gone for longest makes it, as long as half are gone; else
+    /// one of the newest quarter of those that are there. So neither do fresh identities push out old acquaintances, nor those
+    /// who stay all others.
+    fn keep_cached(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
+        let room = self.config.upkeep.cached_peers;
+        if self.holder.is_full() {
+            return Ok(());
+        }
+        if self.cached.len() >= room && !self.cached.contains(key) {
+            let kept = context.store.known_peers()?;
+            let is_contact = |key: &NodeKey| self.table.get(key).is_some();
+            let (there, gone): (Vec<NodeKey>, Vec<NodeKey>) =
+                kept.iter().map(Peer::key).partition(is_contact);
+            let newest = there.get(room / 4).or(there.last());
+            let longest = gone.last().filter(|_| gone.len() >= room / 2);
+            let Some(leaves) = longest.or(newest) else { return Ok(()) };
+            self.forget_cached(context, leaves)?;
+        }
+        if let Some(contact) = self.table.get(key) {
+            context.store.write_peer(&contact.peer(), context.now.seconds())?;
+            self.cached.insert(*key);
         }
         Ok(())
+    }
+
+    fn forget_cached(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
+        if self.cached.remove(key) { context.store.remove_peer(key) } else { Ok(()) }
+    }
+
+    /// The servers that have connected last.
+    pub(super) fn newest(&self, count: usize) -> Vec<Peer> {
+        let mut serving: Vec<(&NodeKey, &Link)> =
+            self.links.iter().filter(|(_, link)| link.serves()).collect();
+        serving.sort_by_key(|(_, link)| Reverse(link.since));
+        serving.into_iter().take(count).map(|(key, link)| link.peer(*key)).collect()
     }
 
     /// Whether a peer serves, as far as we know.
@@ -195,6 +222,7 @@ impl Overlay {
         key: &NodeKey,
     ) -> Result<(), StorageError> {
         self.liars.caught(*key, context.now.tick);
+        self.forget_cached(context, key)?;
         let change = self.table.remove(key);
         self.changed(context, change)
     }
@@ -204,6 +232,7 @@ impl Overlay {
         let now = context.now.tick;
         let Some(link) = self.links.get(key) else { return Ok(()) };
         if !link.serves() {
+            // Not forgotten for that: whoever has just come back serves nobody for the first seconds.
             let change = self.table.remove(key);
             return self.changed(context, change);
         }
@@ -227,7 +256,6 @@ impl Overlay {
         let now = context.now.tick;
         if let Some(gone) = change.removed {
             self.repair.left(&gone, now);
-            self.forget_cached(context, &gone)?;
             if self.table.is_empty() {
                 // Those that were met since the start stand on disk at their newest addresses.
                 let mut known = context.store.known_peers()?;
@@ -241,12 +269,7 @@ impl Overlay {
             }
             self.repair.came(&new, now);
             self.reach.knows_servers(now);
-            let room = self.cached.len() < self.config.upkeep.cached_peers || self.cached.contains(&new);
-            let room = room && !self.holder.is_full();
-            if let Some(contact) = self.table.get(&new).filter(|_| room) {
-                context.store.write_peer(&contact.peer(), context.now.seconds())?;
-                self.cached.insert(new);
-            }
+            self.keep_cached(context, &new)?;
         }
         if change != Change::default() {
             self.wake_for_upkeep(now);

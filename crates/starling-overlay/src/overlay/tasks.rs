@@ -120,6 +120,10 @@ impl Overlay {
             known.extend_from_slice(self.join.seeds());
         }
         let mut lookup = Lookup::new(self.me, target, width, known, (self.config.lookup, context.now.tick));
+        lookup.meet(self.newest(self.config.lookup.newest));
+        if target == self.id {
+            lookup.is_at_home();
+        }
         if matches!(kind, TaskKind::Store(..)) {
             let RecordsConfig { replicas, spread, .. } = self.config.records;
             let salt = context.rng.next_u64();

@@ -48,16 +48,18 @@ fn the_twenty_closest_are_found_for_24_requests_at_1000_nodes() {
 
 #[test]
 fn loss_costs_requests_but_not_the_result() {
-    let mut net = Net::joined(11, 150, public);
-    net.loss = 20;
     let mut right = 0;
-    for n in 0..100 {
-        let place = target(n);
-        let truth = net.closest(&place, 1);
-        let result = net.run(n as usize, Command::Lookup { target: place, width: 20 });
-        let OpResult::Found { peers, .. } = result else { panic!("no lookup") };
-        let asker = net.nodes[n as usize].key;
-        right += u32::from(truth[0] == asker || peers.first().is_some_and(|peer| peer.key() == truth[0]));
+    for seed in [11, 12] {
+        let mut net = Net::joined(seed, 150, public);
+        net.loss = 20;
+        for n in 0..100 {
+            let place = target(n);
+            let truth = net.closest(&place, 1);
+            let result = net.run(n as usize, Command::Lookup { target: place, width: 20 });
+            let OpResult::Found { peers, .. } = result else { panic!("no lookup") };
+            let asker = net.nodes[n as usize].key;
+            right += u32::from(truth[0] == asker || peers.first().is_some_and(|peer| peer.key() == truth[0]));
+        }
     }
-    assert!(right >= 93, "the closest was found {right} times of 100");
+    assert!(right >= 186, "the closest was found {right} times of 200");
 }

@@ -1,10 +1,17 @@
 //! Entering a network, and entering it again.
 
-use starling_overlay::io::OpResult;
-use starling_proto::message::Mode;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use starling_overlay::io::{Input, OpResult};
+use starling_overlay::storage::PeerStore as _;
+use starling_proto::addr::Peer;
+use starling_proto::ids::NodeKey;
+use starling_proto::message::{Hello, Mode};
 use starling_proto::time::Span;
 
 use super::net::{Net, loopback, public};
+use super::serving::{hello, stranger};
 
 #[test]
 fn everybody_joins_and_serves() {
@@ -98,4 +105,52 @@ fn the_dead_are_forgotten_and_the_living_kept() {
         assert_eq!(known, 0);
         assert!(node.overlay.peers() >= 20);
     }
+}
+
+/// In a network of short stays whoever was there a while ago is there again sooner or later.
+#[test]
+fn chn_01_those_who_have_gone_are_remembered_as_ways_back() {
+    let mut net = Net::joined(44, 40, public);
+    for n in 20..40 {
+        net.kill(n);
+    }
+    net.run_for(Span::from_hours(3));
+    assert_eq!(net.nodes[0].overlay.peers(), 19, "of the others none is a contact any more");
+    let remembered = net.nodes[0].store.known_peers().unwrap().len();
+    assert_eq!(remembered, 39);
+}
+
+/// Three quarters of those who are there are remembered, however many fresh identities come; and half of all may be gone.
+#[test]
+fn byz_02_fresh_identities_push_no_old_acquaintance_out_of_memory() {
+    let mut net = Net::joined(45, 3, public);
+    let remembered = |net: &Net| -> BTreeSet<NodeKey> {
+        net.nodes[0].store.known_peers().unwrap().iter().map(Peer::key).collect()
+    };
+    let come = |net: &mut Net, numbers: RangeInclusive<u8>| {
+        for n in numbers {
+            let remote = stranger(&format!("{}.1.1.1:1", n % 200 + 20), n);
+            let hello = Hello { mode: Mode::Server, ..hello() };
+            net.input(0, Input::PeerUp { remote, hello, dialled: true });
+            net.run_for(Span::from_secs(1));
+        }
+    };
+    come(&mut net, 1..=120);
+    let first = remembered(&net);
+    assert_eq!(first.len(), 64);
+    assert!(net.nodes[0].overlay.peers() > 64, "{} contacts", net.nodes[0].overlay.peers());
+    come(&mut net, 121..=220);
+    let second = remembered(&net);
+    let (stayed, rotated) = (second.intersection(&first).count(), second.difference(&first).count());
+    assert_eq!((stayed, rotated), (64 - 17, 17), "the newest quarter makes room");
+    // Nobody of these answers: they are pinged within hours, and are gone then.
+    net.run_for(Span::from_hours(12));
+    assert_eq!(net.nodes[0].overlay.peers(), 2);
+    assert_eq!(remembered(&net), second, "who is gone is remembered");
+    come(&mut net, 221..=255);
+    let (third, there) = (remembered(&net), net.nodes[0].overlay.peers());
+    let known = net.nodes[0].overlay.known_peers().map(|peer| peer.key()).collect::<BTreeSet<_>>();
+    let gone = third.difference(&known).count();
+    assert!(there > 30, "{there} contacts");
+    assert!(third.len() == 64 && (30..=34).contains(&gone), "{gone} that are gone, of {}", third.len());
 }

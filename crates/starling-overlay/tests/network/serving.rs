@@ -194,7 +194,7 @@ pub(crate) fn stranger(address: &str, n: u8) -> Remote {
     Remote { key: NodeKey::new([n; 32]), address: address.parse().unwrap(), binding: [0; 32] }
 }
 
-fn hello() -> Hello {
+pub(crate) fn hello() -> Hello {
     Hello {
         version: ProtocolVersion::CURRENT,
         mode: Mode::Client,

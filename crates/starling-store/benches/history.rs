@@ -28,6 +28,8 @@ const COMMIT: u64 = 1000;
 const VOCABULARY: f64 = 50_000.0;
 /// How often each figure is taken.
 const RUNS: usize = 15;
+/// The rank of a common word that the conversation which is searched does not have.
+const ELSEWHERE: u64 = 1;
 /// Messages of a page.
 const PAGE: usize = 50;
 
@@ -66,6 +68,10 @@ fn main() {
     let beginning = word(1000).get(..3).unwrap().to_owned();
     row("searching the first three letters of a word", &page(None, Some(&beginning)));
     row("searching a word that nobody wrote", &page(None, Some("zzzzzzzz")));
+    let other = database.messages(&conversation(1), None, usize::MAX, Some(&word(ELSEWHERE))).unwrap().len();
+    let what =
+        format!("searching a word that is not in the conversation, and in {other} messages of the next");
+    row(&what, &page(None, Some(&word(ELSEWHERE))));
     let elsewhere = times(|| drop(database.messages(&conversation(99), None, PAGE, Some(&word(0))).unwrap()));
     row("searching the commonest word where nobody wrote", &elsewhere);
 }
@@ -86,7 +92,8 @@ fn message(number: u64, rng: &mut ChaCha20Rng) -> MessageRow {
     let mut id = [0; 16];
     rng.fill_bytes(&mut id);
     let with = if number.is_multiple_of(2) { 0 } else { 1 + (number % 9) as u8 };
-    let words: Vec<String> = (0..8).map(|_| word(rank(rng))).collect();
+    let said = |rank| if with == 0 && rank == ELSEWHERE { rank + 1 } else { rank };
+    let words: Vec<String> = (0..8).map(|_| word(said(rank(rng)))).collect();
     MessageRow {
         id: MessageId::new(id),
         conversation: conversation(with),

@@ -49,18 +49,24 @@ const SELECT_FREQUENT: &str = "
 /// that have the words. Each is slow where the other is fast: a million rows in vain, or a row for each of a common word.
 const FREQUENT: u32 = 2000;
 
+/// So many of the newest messages are read before the index is asked: they mostly have a page of a word that is frequent,
+/// for which the index gathers a row for each message that has it; and a short conversation has no more.
+const READ_FIRST: i64 = 1024;
+/// So many bytes of text at most: a few milliseconds to fold.
+const READ_BYTES: usize = 128 * 1024;
+
 /// Goes through the messages that have the words: `CROSS` keeps SQLite from going the other way.
 const SELECT_RARE: &str = columns!(
     "FROM message_words CROSS JOIN messages ON number = message_words.rowid
-    WHERE message_words MATCH ?4 AND conversation = ?1 AND position <= ?2
-    ORDER BY position DESC, id DESC LIMIT ?3"
+    WHERE message_words MATCH ?5 AND conversation = ?1 AND (position, id) < (?2, ?3)
+    ORDER BY position DESC, id DESC LIMIT ?4"
 );
 
 const SELECT_FOUND: &str = columns!(
     "FROM messages
-    WHERE conversation = ?1 AND position <= ?2
-      AND number IN (SELECT rowid FROM message_words WHERE message_words MATCH ?4)
-    ORDER BY position DESC, id DESC LIMIT ?3"
+    WHERE conversation = ?1 AND (position, id) < (?2, ?3)
+      AND number IN (SELECT rowid FROM message_words WHERE message_words MATCH ?5)
+    ORDER BY position DESC, id DESC LIMIT ?4"
 );
 
 /// The number comes last, so that a row is read as everywhere.
@@ -154,18 +160,12 @@ impl MessageStore for Database {
             return Ok(Vec::new());
         };
         let page = (conversation.as_bytes(), Ordered(last), i64::try_from(limit).unwrap_or(i64::MAX));
-        let rows = match text.map(query) {
+        let rows = match text.map(words::searchable) {
             None => self.read(PART, |connection| {
                 connection.prepare_cached(SELECT_PAGE)?.query_map(page, message)?.collect()
             }),
-            Some(None) => Ok(Vec::new()),
-            Some(Some(query)) => self.read(PART, |connection| {
-                let mut frequent = connection.prepare_cached(SELECT_FREQUENT)?;
-                let frequent: bool = frequent.query_row((&query, FREQUENT), |row| row.get(0))?;
-                let select = if frequent { SELECT_FOUND } else { SELECT_RARE };
-                let found = (page.0, page.1, page.2, query);
-                connection.prepare_cached(select)?.query_map(found, message)?.collect()
-            }),
+            Some(sought) if sought.is_empty() => Ok(Vec::new()),
+            Some(sought) => self.read(PART, |connection| search(connection, page, &sought)),
         };
         let mut rows: Vec<MessageRow> = rows?;
         rows.reverse();
@@ -244,6 +244,48 @@ impl Database {
     }
 }
 
+/// A conversation, its newest position, and how many rows at most.
+type Page<'a> = (&'a [u8; 32], Ordered, i64);
+
+/// The newest rows of a page's conversation that hold the words, newest first.
+fn search(connection: &Connection, page: Page<'_>, sought: &str) -> rusqlite::Result<Vec<MessageRow>> {
+    let (conversation, _, limit) = page;
+    let (mut found, oldest) = read_newest(connection, page, sought)?;
+    let left = limit.saturating_sub(i64::try_from(found.len()).unwrap_or(i64::MAX));
+    let Some((position, id)) = oldest.filter(|_| left > 0) else { return Ok(found) };
+    let query = query(sought);
+    let mut frequent = connection.prepare_cached(SELECT_FREQUENT)?;
+    let frequent: bool = frequent.query_row((&query, FREQUENT), |row| row.get(0))?;
+    let mut select = connection.prepare_cached(if frequent { SELECT_FOUND } else { SELECT_RARE })?;
+    for row in select.query_map((conversation, position, id.as_bytes(), left, query), message)? {
+        found.push(row?);
+    }
+    Ok(found)
+}
+
+/// The same among the newest few; and the oldest of these if there may be more.
+fn read_newest(
+    connection: &Connection,
+    (conversation, last, limit): Page<'_>,
+    sought: &str,
+) -> rusqlite::Result<(Vec<MessageRow>, Option<(Ordered, MessageId)>)> {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut found, mut oldest, mut rows, mut bytes) = (Vec::new(), None, 0_i64, 0_usize);
+    let mut newest = connection.prepare_cached(SELECT_PAGE)?;
+    for row in newest.query_map((conversation, last, READ_FIRST), message)? {
+        let row = row?;
+        (rows, bytes) = (rows.saturating_add(1), bytes.saturating_add(row.text.len()));
+        oldest = Some((Ordered(row.position), row.id));
+        if is_searched(&row) && words::searchable(&row.text).contains(sought) {
+            found.push(row);
+        }
+        if found.len() >= wanted || bytes >= READ_BYTES {
+            return Ok((found, oldest));
+        }
+    }
+    Ok((found, oldest.filter(|_| rows == READ_FIRST)))
+}
+
 /// Rows of the whole history, by number.
 pub(crate) fn after(
     connection: &Connection,
@@ -297,18 +339,21 @@ fn write_row(connection: &Connection, sql: &str, row: &MessageRow, digest: Diges
 
 /// Only what is shown is found; a text that is no more has no words. One that will disappear has none from the first day:
 /// those of a deleted row stay in the index until it is merged.
+fn is_searched(row: &MessageRow) -> bool {
+    row.kind == MessageKind::Text && row.lives.is_none()
+}
+
 fn write_words(connection: &Connection, number: i64, row: &MessageRow) -> rusqlite::Result<()> {
-    if row.kind == MessageKind::Text && row.lives.is_none() {
+    if is_searched(row) {
         connection.prepare_cached(INSERT_WORDS)?.execute((number, words::searchable(&row.text)))?;
     }
     Ok(())
 }
 
-/// The text as a phrase whose last word may go on; nothing if there is no word in it. Words are letters and digits, so
-/// nothing in them is a sign of the query language.
-fn query(text: &str) -> Option<String> {
-    let words = words::searchable(text);
-    (!words.is_empty()).then(|| format!("\"{}\" *", words.trim_start()))
+/// Searchable words as a phrase whose last word may go on. They are letters and digits, so nothing in them is a sign of the
+/// query language.
+fn query(words: &str) -> String {
+    format!("\"{}\" *", words.trim_start())
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
@@ -465,7 +510,7 @@ mod tests {
 
     #[test]
     fn what_is_searched_is_no_query() {
-        assert_eq!(query("a\" OR NEAR(b*) -c:^d"), Some("\"a or near b c d\" *".into()));
-        assert_eq!(query("\"*-"), None);
+        assert_eq!(query(&words::searchable("a\" OR NEAR(b*) -c:^d")), "\"a or near b c d\" *");
+        assert_eq!(words::searchable("\"*-"), "");
     }
 }

@@ -1,6 +1,7 @@
 //! What every store of conversations is held to: one suite for the one in memory and the one on disk.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use crate::common::{contact, message, outbox_row, step};
 use crate::conformance::OnDisk;
@@ -51,6 +52,7 @@ fn check<H: Harness<Store: TalkStore>>(mut fresh: impl FnMut() -> H) {
     a_conversation_is_paged_by_position(&mut fresh());
     what_is_said_about_a_message_is_no_message(&mut fresh());
     texts_end_in_the_order_of_their_ends(&mut fresh());
+    words_are_found_wherever_they_lie(&mut fresh());
     messages_at_one_position_stand_by_id(&mut fresh());
     the_heads_are_the_newest_of_each_chain(&mut fresh());
     a_chain_is_looked_through_from_a_place(&mut fresh());
@@ -245,6 +247,51 @@ fn a_conversation_is_paged_by_position<H: Harness<Store: TalkStore>>(harness: &m
         assert_eq!(page(Some(6), 9), positions[..3]);
         assert_eq!(page(Some(0), 9), NOTHING);
         assert_eq!(page(None, 0), NOTHING);
+    }
+}
+
+/// The newest of a conversation are read, and the older ones looked for by the index: where they meet none is lost and none
+/// found twice, whatever the order in which they came.
+fn words_are_found_wherever_they_lie<H: Harness<Store: TalkStore>>(harness: &mut H) {
+    let write = |store: &mut H::Store, conversation, number: u64, position: u64, text: &str| {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        let row = MessageRow { id: MessageId::new(id), conversation, position, ..message(2, 1, text) };
+        store.write_message(&row).unwrap();
+    };
+    const LIMITS: [usize; 8] = [1, 2, 3, 40, 51, 52, 53, 400];
+    let elsewhere = AccountKey::new([9; 32]);
+    // Common: in every row elsewhere, in every 40th here, and in the oldest hundred here. Rare: in the odd ones of those.
+    for number in 0..3000 {
+        write(harness.store(), elsewhere, number, number, "common");
+    }
+    let text = |position: u64| match position {
+        0..100 if position.is_multiple_of(2) => "common and early",
+        0..100 => "common and rare",
+        _ if position.is_multiple_of(40) => "a common word",
+        _ => "another",
+    };
+    // The newest but the last come first, as when a pile of mail is read backwards; two rows share each position.
+    for position in (0..2400).rev().chain(2400..2500) {
+        for twin in [0, 1 << 32] {
+            write(harness.store(), CONVERSATION, 1 << 33 | twin | position, position, text(position));
+        }
+    }
+    harness.reopen();
+    for (word, limit) in ["common", "rare"].into_iter().flat_map(|word| LIMITS.map(|limit| (word, limit))) {
+        for before in [None, Some(2441), Some(1000), Some(101), Some(1)] {
+            let rows = harness.store().messages(&CONVERSATION, before, limit, Some(word)).unwrap();
+            let found: Vec<u64> = rows.iter().map(|row| row.position).collect();
+            let holding = (0..before.unwrap_or(2500)).filter(|&position| text(position).contains(word));
+            let twins: Vec<u64> = holding.flat_map(|position| [position, position]).collect();
+            assert_eq!(
+                found,
+                twins[twins.len().saturating_sub(limit)..],
+                "{word}, {limit} before {before:?}"
+            );
+            let ids: BTreeSet<MessageId> = rows.iter().map(|row| row.id).collect();
+            assert_eq!(ids.len(), rows.len(), "none twice");
+        }
     }
 }
 

@@ -247,6 +247,9 @@ impl Database {
 /// A conversation, its newest position, and how many rows at most.
 type Page<'a> = (&'a [u8; 32], Ordered, i64);
 
+/// Where a row stands in its conversation.
+type Place = (Ordered, MessageId);
+
 /// The newest rows of a page's conversation that hold the words, newest first.
 fn search(connection: &Connection, page: Page<'_>, sought: &str) -> rusqlite::Result<Vec<MessageRow>> {
     let (conversation, _, limit) = page;
@@ -268,7 +271,7 @@ fn read_newest(
     connection: &Connection,
     (conversation, last, limit): Page<'_>,
     sought: &str,
-) -> rusqlite::Result<(Vec<MessageRow>, Option<(Ordered, MessageId)>)> {
+) -> rusqlite::Result<(Vec<MessageRow>, Option<Place>)> {
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let (mut found, mut oldest, mut rows, mut bytes) = (Vec::new(), None, 0_i64, 0_usize);
     let mut newest = connection.prepare_cached(SELECT_PAGE)?;

@@ -253,6 +253,9 @@ type Place = (Ordered, MessageId);
 /// The newest rows of a page's conversation that hold the words, newest first.
 fn search(connection: &Connection, page: Page<'_>, sought: &str) -> rusqlite::Result<Vec<MessageRow>> {
     let (conversation, _, limit) = page;
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
     let (mut found, oldest) = read_newest(connection, page, sought)?;
     let left = limit.saturating_sub(i64::try_from(found.len()).unwrap_or(i64::MAX));
     let Some((position, id)) = oldest.filter(|_| left > 0) else { return Ok(found) };

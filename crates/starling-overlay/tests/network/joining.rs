@@ -146,7 +146,9 @@ fn byz_02_fresh_identities_push_no_old_acquaintance_out_of_memory() {
     // Nobody of these answers: they are pinged within hours, and are gone then.
     net.run_for(Span::from_hours(12));
     assert_eq!(net.nodes[0].overlay.peers(), 2);
-    assert_eq!(remembered(&net), second, "who is gone is remembered");
+    // Some of those that waited for a place have had one meanwhile.
+    let kept = remembered(&net).intersection(&second).count();
+    assert!((50..=64).contains(&kept), "{kept} of those that are gone are remembered");
     come(&mut net, 221..=255);
     let (third, there) = (remembered(&net), net.nodes[0].overlay.peers());
     let known = net.nodes[0].overlay.known_peers().map(|peer| peer.key()).collect::<BTreeSet<_>>();

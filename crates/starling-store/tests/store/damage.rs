@@ -72,6 +72,10 @@ fn filled() -> TestHome {
         database.write_slot(slot, &vec![slot.number() as u8; slot.number() as usize * 3000]).unwrap();
     }
     fill_talk(&mut database, 4000).unwrap();
+    // More than a search reads before it asks the index.
+    for number in 10..27 {
+        database.write_message(&message(number, number.into(), &"o".repeat(8000))).unwrap();
+    }
     database.commit().unwrap();
     database.close().unwrap();
     home

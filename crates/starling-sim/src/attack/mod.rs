@@ -88,6 +88,7 @@ impl Protocol {
         config.lookup.parallelism_min = alpha;
         config.lookup.parallelism_max = alpha;
         config.lookup.dead_per_source = u16::MAX;
+        (config.lookup.entries_at_home, config.lookup.newest) = (0, 0);
         config.table.bucket = k;
         Self { name, config, names: k }
     }

@@ -13,6 +13,7 @@
     reason = "a benchmark"
 )]
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha20Rng;
@@ -30,6 +31,10 @@ const VOCABULARY: f64 = 50_000.0;
 const RUNS: usize = 15;
 /// The rank of a common word that the conversation which is searched does not have.
 const ELSEWHERE: u64 = 1;
+/// The rank of a common word that only the older half of the conversation has.
+const LONG_AGO: u64 = 2;
+/// Between two messages.
+const INTERVAL_MS: u64 = 60_000;
 /// Messages of a page.
 const PAGE: usize = 50;
 
@@ -42,7 +47,9 @@ fn main() {
     let made = Home::set_up(&lock, &Protection::None, &mut rng, |_| Ok::<_, StoreError>(()));
     let mut database = made.unwrap();
     let begun = Instant::now();
-    fill(&mut database, count, &mut rng);
+    for first in (0..count).step_by(COMMIT as usize) {
+        write(&mut database, first..count.min(first + COMMIT), count / 2, &mut rng);
+    }
     let rate = count as f64 / begun.elapsed().as_secs_f64();
     database.close().unwrap();
     let files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
@@ -57,7 +64,7 @@ fn main() {
         times(|| drop(database.messages(&conversation(0), before, PAGE, text).unwrap()))
     };
     row("the newest page", &page(None, None));
-    row("a page from the middle", &page(Some(count / 2), None));
+    row("a page from the middle", &page(Some(position(count / 2)), None));
     for rank in [0, 30, 180, 1000, 40_000] {
         let word = word(rank);
         let found = database.messages(&conversation(0), None, usize::MAX, Some(&word)).unwrap().len();
@@ -65,8 +72,13 @@ fn main() {
     }
     let both = format!("{} {}", word(0), word(30));
     row("searching two common words", &page(None, Some(&both)));
-    let beginning = word(1000).get(..3).unwrap().to_owned();
-    row("searching the first three letters of a word", &page(None, Some(&beginning)));
+    for letters in 1..=3 {
+        let beginning = word(1000).get(..letters).unwrap().to_owned();
+        row(&format!("searching a word by its first letters, {letters}"), &page(None, Some(&beginning)));
+    }
+    let early = page(Some(position(count / 2)), Some(&word(0)));
+    row("searching the commonest word, a page from the middle", &early);
+    row("searching a common word that only the older half has", &page(None, Some(&word(LONG_AGO))));
     row("searching a word that nobody wrote", &page(None, Some("zzzzzzzz")));
     let other = database.messages(&conversation(1), None, usize::MAX, Some(&word(ELSEWHERE))).unwrap().len();
     let what =
@@ -76,23 +88,23 @@ fn main() {
     row("searching the commonest word where nobody wrote", &elsewhere);
 }
 
-fn fill(database: &mut Database, count: u64, rng: &mut ChaCha20Rng) {
-    let mut number = 0;
-    while number < count {
-        database.begin().unwrap();
-        for _ in 0..COMMIT.min(count - number) {
-            database.write_message(&message(number, rng)).unwrap();
-            number += 1;
-        }
-        database.commit().unwrap();
+fn write(database: &mut Database, numbers: Range<u64>, recent: u64, rng: &mut ChaCha20Rng) {
+    database.begin().unwrap();
+    for number in numbers {
+        database.write_message(&message(number, recent, rng)).unwrap();
     }
+    database.commit().unwrap();
 }
 
-fn message(number: u64, rng: &mut ChaCha20Rng) -> MessageRow {
+fn message(number: u64, recent: u64, rng: &mut ChaCha20Rng) -> MessageRow {
     let mut id = [0; 16];
     rng.fill_bytes(&mut id);
     let with = if number.is_multiple_of(2) { 0 } else { 1 + (number % 9) as u8 };
-    let said = |rank| if with == 0 && rank == ELSEWHERE { rank + 1 } else { rank };
+    let said = |rank| match rank {
+        ELSEWHERE if with == 0 => LONG_AGO + 1,
+        LONG_AGO if number >= recent => LONG_AGO + 1,
+        rank => rank,
+    };
     let words: Vec<String> = (0..8).map(|_| word(said(rank(rng)))).collect();
     MessageRow {
         id: MessageId::new(id),
@@ -101,9 +113,9 @@ fn message(number: u64, rng: &mut ChaCha20Rng) -> MessageRow {
         mine: number.is_multiple_of(3),
         sequence: number,
         hash: [7; 32],
-        position: number,
-        sent_at: UnixMillis::new(number),
-        received_at: UnixMillis::new(number),
+        position: position(number) | u64::from(id[0]),
+        sent_at: UnixMillis::new(number * INTERVAL_MS),
+        received_at: UnixMillis::new(number * INTERVAL_MS),
         state: MessageState::Read,
         kind: MessageKind::Text,
         about: None,
@@ -112,6 +124,11 @@ fn message(number: u64, rng: &mut ChaCha20Rng) -> MessageRow {
         ends: None,
         text: words.join(" "),
     }
+}
+
+/// Where a message is shown: its milliseconds, and room for others of the same one.
+fn position(number: u64) -> u64 {
+    (number * INTERVAL_MS) << 20
 }
 
 fn conversation(number: u8) -> AccountKey {

@@ -1,5 +1,7 @@
 //! The history, and the index of its words.
 
+use core::cmp::Reverse;
+
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use starling_core::storage::{
@@ -41,33 +43,38 @@ const SELECT_ENDED: &str = columns!("FROM messages WHERE ends_s <= ?1 ORDER BY e
 
 const SELECT_NEXT_END: &str = "SELECT min(ends_s) FROM messages WHERE ends_s IS NOT NULL";
 
-/// Whether so many messages, of whomever, have the words.
-const SELECT_FREQUENT: &str = "
-    SELECT count(*) = ?2 FROM (SELECT 1 FROM message_words WHERE message_words MATCH ?1 LIMIT ?2)";
-
-/// Above so many the search goes through the conversation, newest first, until it has a page; below, through the messages
-/// that have the words. Each is slow where the other is fast: a million rows in vain, or a row for each of a common word.
-const FREQUENT: u32 = 2000;
-
-/// So many of the newest messages are read before the index is asked: they mostly have a page of a word that is frequent,
-/// for which the index gathers a row for each message that has it; and a short conversation has no more.
-const READ_FIRST: i64 = 1024;
+/// So many of the newest messages are read before the index is asked: they mostly have a page of a beginning that is
+/// frequent, for which the index puts together all words that begin so; and a short conversation has no more.
+const READ_FIRST: i64 = 256;
 /// So many bytes of text at most: a few milliseconds to fold.
 const READ_BYTES: usize = 128 * 1024;
 
-/// Goes through the messages that have the words: `CROSS` keeps SQLite from going the other way.
-const SELECT_RARE: &str = columns!(
-    "FROM message_words CROSS JOIN messages ON number = message_words.rowid
-    WHERE message_words MATCH ?5 AND conversation = ?1 AND (position, id) < (?2, ?3)
-    ORDER BY position DESC, id DESC LIMIT ?4"
+/// Messages of a conversation whose position has the words, newest first: `CROSS` keeps SQLite from going the other way.
+/// Rows of one position share their words there, so each is still to be asked, and they come in any order: SQLite would
+/// gather all that is found to sort them.
+const SELECT_FOUND: &str = columns!(
+    "FROM message_words CROSS JOIN messages ON conversation = ?1 AND position = message_words.rowid AND kind IN (1, 5)
+    WHERE message_words MATCH ?4 AND message_words.rowid <= ?2 AND (position, id) < (?2, ?3)
+    ORDER BY message_words.rowid DESC"
 );
 
-const SELECT_FOUND: &str = columns!(
-    "FROM messages
-    WHERE conversation = ?1 AND (position, id) < (?2, ?3)
-      AND number IN (SELECT rowid FROM message_words WHERE message_words MATCH ?5)
-    ORDER BY position DESC, id DESC LIMIT ?4"
+/// Messages of a position, in whichever conversation: steps from one to the next, so that the rows between are not read.
+const SELECT_AT: &str = columns!(
+    "FROM messages WHERE kind IN (1, 5) AND position = ?1 AND conversation IN (
+        WITH RECURSIVE conversations (account) AS (
+            SELECT min(conversation) FROM messages
+            UNION ALL
+            SELECT (SELECT min(conversation) FROM messages WHERE conversation > account)
+            FROM conversations WHERE account IS NOT NULL
+        )
+        SELECT account FROM conversations
+    )"
 );
+
+/// What the index of words is made of. It names few columns: a schema may be filled that lacks later ones.
+const SELECT_WORDS: &str = "SELECT conversation, digest, text FROM messages WHERE number = ?1";
+
+const SELECT_INDEXED: &str = "SELECT position, number FROM messages WHERE kind = 1 AND lives_s IS NULL";
 
 /// The number comes last, so that a row is read as everywhere.
 const SELECT_AFTER: &str = "
@@ -103,7 +110,7 @@ const SELECT_STATUS: &str = "SELECT conversation, mine, state FROM messages WHER
 
 const UPDATE_STATE: &str = "UPDATE messages SET state = ?2 WHERE id = ?1";
 
-const SELECT_DIGEST: &str = "SELECT number, digest FROM messages WHERE id = ?1";
+const SELECT_KNOWN: &str = "SELECT conversation, position, digest FROM messages WHERE id = ?1";
 
 const INSERT: &str = "
     INSERT INTO messages (id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state,
@@ -119,6 +126,8 @@ const UPDATE: &str = "
         digest = :digest, text = :text, kind = :kind, about = :about, edited_at_ms = :edited_at_ms, lives_s = :lives_s,
         ends_s = :ends_s
     WHERE id = :id";
+
+const SELECT_HAS_WORDS: &str = "SELECT EXISTS (SELECT 1 FROM message_words WHERE rowid = ?1)";
 
 const DELETE_WORDS: &str = "DELETE FROM message_words WHERE rowid = ?1";
 
@@ -253,20 +262,31 @@ type Place = (Ordered, MessageId);
 /// The newest rows of a page's conversation that hold the words, newest first.
 fn search(connection: &Connection, page: Page<'_>, sought: &str) -> rusqlite::Result<Vec<MessageRow>> {
     let (conversation, _, limit) = page;
-    if limit == 0 {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    if wanted == 0 {
         return Ok(Vec::new());
     }
     let (mut found, oldest) = read_newest(connection, page, sought)?;
-    let left = limit.saturating_sub(i64::try_from(found.len()).unwrap_or(i64::MAX));
-    let Some((position, id)) = oldest.filter(|_| left > 0) else { return Ok(found) };
-    let query = query(sought);
-    let mut frequent = connection.prepare_cached(SELECT_FREQUENT)?;
-    let frequent: bool = frequent.query_row((&query, FREQUENT), |row| row.get(0))?;
-    let mut select = connection.prepare_cached(if frequent { SELECT_FOUND } else { SELECT_RARE })?;
-    for row in select.query_map((conversation, position, id.as_bytes(), left, query), message)? {
-        found.push(row?);
+    let Some((position, id)) = oldest.filter(|_| found.len() < wanted) else { return Ok(found) };
+    let mut select = connection.prepare_cached(SELECT_FOUND)?;
+    let query = query(conversation, sought);
+    for row in select.query_map((conversation, position, id.as_bytes(), query), message)? {
+        let row = row?;
+        if found.len() >= wanted && found.last().is_some_and(|last| last.position > row.position) {
+            break;
+        }
+        if has_words(&row, sought) {
+            found.push(row);
+        }
     }
+    found.sort_by_key(|row| Reverse((row.position, row.id)));
+    found.truncate(wanted);
     Ok(found)
+}
+
+/// Whether a search finds the row.
+fn has_words(row: &MessageRow, sought: &str) -> bool {
+    is_searched(row) && words::searchable(&row.text).contains(sought)
 }
 
 /// The same among the newest few; and the oldest of these if there may be more.
@@ -282,7 +302,7 @@ fn read_newest(
         let row = row?;
         (rows, bytes) = (rows.saturating_add(1), bytes.saturating_add(row.text.len()));
         oldest = Some((Ordered(row.position), row.id));
-        if is_searched(&row) && words::searchable(&row.text).contains(sought) {
+        if has_words(&row, sought) {
             found.push(row);
         }
         if found.len() >= wanted || bytes >= READ_BYTES {
@@ -303,20 +323,21 @@ pub(crate) fn after(
     select.query_map((number, limit), numbered)?.collect()
 }
 
-/// Writes a new row and its words; of one that is there its words only if the text is another one.
+/// Writes a new row and its words; of one that is there its words only if the text or the place is another one.
 fn write(connection: &Connection, row: &MessageRow) -> rusqlite::Result<()> {
     let digest = Digest::of(row.text.as_bytes());
+    let place = Ordered(row.position);
     if write_row(connection, INSERT, row, digest)? {
-        return write_words(connection, connection.last_insert_rowid(), row);
+        return add_words(connection, row);
     }
-    let mut select = connection.prepare_cached(SELECT_DIGEST)?;
-    let (number, known): (i64, Digest) = select.query_row([row.id.as_bytes()], |row| row.try_into())?;
+    let mut select = connection.prepare_cached(SELECT_KNOWN)?;
+    let known: ([u8; 32], Ordered, Digest) = select.query_row([row.id.as_bytes()], |row| row.try_into())?;
     write_row(connection, UPDATE, row, digest)?;
-    if known == digest {
+    if known == (*row.conversation.as_bytes(), place, digest) {
         return Ok(());
     }
-    connection.prepare_cached(DELETE_WORDS)?.execute([number])?;
-    write_words(connection, number, row)
+    write_words(connection, known.1)?;
+    if known.1 == place { Ok(()) } else { write_words(connection, place) }
 }
 
 /// Says whether the statement did anything.
@@ -349,17 +370,81 @@ fn is_searched(row: &MessageRow) -> bool {
     row.kind == MessageKind::Text && row.lives.is_none()
 }
 
-fn write_words(connection: &Connection, number: i64, row: &MessageRow) -> rusqlite::Result<()> {
-    if is_searched(row) {
-        connection.prepare_cached(INSERT_WORDS)?.execute((number, words::searchable(&row.text)))?;
+/// Adds those of a new row to the index.
+fn add_words(connection: &Connection, row: &MessageRow) -> rusqlite::Result<()> {
+    if !is_searched(row) {
+        return Ok(());
+    }
+    let place = Ordered(row.position);
+    let shared = connection.prepare_cached(SELECT_HAS_WORDS)?.query_row([place], |row| row.get(0))?;
+    if shared {
+        return write_words(connection, place);
+    }
+    insert_words(connection, place, &indexed(row.conversation.as_bytes(), &words::searchable(&row.text)))
+}
+
+/// Writes anew what the index has under a position.
+fn write_words(connection: &Connection, place: Ordered) -> rusqlite::Result<()> {
+    connection.prepare_cached(DELETE_WORDS)?.execute([place])?;
+    let mut words = String::new();
+    for row in connection.prepare_cached(SELECT_AT)?.query_map([place], message)? {
+        let row = row?;
+        if is_searched(&row) {
+            words.push_str(&indexed(row.conversation.as_bytes(), &words::searchable(&row.text)));
+        }
+    }
+    insert_words(connection, place, &words)
+}
+
+fn insert_words(connection: &Connection, place: Ordered, words: &str) -> rusqlite::Result<()> {
+    if !words.is_empty() {
+        connection.prepare_cached(INSERT_WORDS)?.execute((place, words))?;
     }
     Ok(())
 }
 
+/// Fills the empty index from the texts.
+///
+/// A text that is damaged is passed over: it is reported where it is read, and must not keep the others from being opened.
+pub(crate) fn index_words(connection: &Connection) -> rusqlite::Result<()> {
+    // By position, since the index takes what comes in its order in one piece. Sorted here: two numbers for each row.
+    let mut select = connection.prepare(SELECT_INDEXED)?;
+    let rows = select.query_map([], |row| row.try_into())?;
+    let mut places: Vec<(Ordered, i64)> = rows.collect::<rusqlite::Result<_>>()?;
+    places.sort_unstable();
+    for shared in places.chunk_by(|(one, _), (other, _)| one == other) {
+        let mut words = String::new();
+        for (_, number) in shared {
+            words.push_str(&connection.prepare_cached(SELECT_WORDS)?.query_row([number], words_of)?);
+        }
+        if let Some((place, _)) = shared.first() {
+            insert_words(connection, *place, &words)?;
+        }
+    }
+    Ok(())
+}
+
+/// The words of a row of [`SELECT_WORDS`]; none of a damaged one.
+fn words_of(row: &Row<'_>) -> rusqlite::Result<String> {
+    let (conversation, digest): ([u8; 32], Digest) = (row.get(0)?, row.get(1)?);
+    let text = row.get_ref(2)?.as_str()?;
+    if digest.checked(text.as_bytes()).is_err() {
+        return Ok(String::new());
+    }
+    Ok(indexed(&conversation, &words::searchable(text)))
+}
+
+/// Searchable words as the index has them: each behind the beginning of the account that the conversation is with. Accounts
+/// that begin alike only cost time, since what is found is read.
+fn indexed(conversation: &[u8; 32], words: &str) -> String {
+    let [a, b, c, d, e, f, g, h, ..] = *conversation;
+    words.replace(' ', &format!(" {:016x}", u64::from_be_bytes([a, b, c, d, e, f, g, h])))
+}
+
 /// Searchable words as a phrase whose last word may go on. They are letters and digits, so nothing in them is a sign of the
 /// query language.
-fn query(words: &str) -> String {
-    format!("\"{}\" *", words.trim_start())
+fn query(conversation: &[u8; 32], words: &str) -> String {
+    format!("\"{}\" *", indexed(conversation, words).trim_start())
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
@@ -474,8 +559,11 @@ mod tests {
         assert!(ended.contains("USING INDEX messages_ends (ends_s<?)"), "{ended}");
         let next_end = plan(&connection, SELECT_NEXT_END);
         assert!(next_end.contains("USING COVERING INDEX messages_ends"), "{next_end}");
+        let by_place = "messages USING INDEX messages_pages (conversation=? AND position=?)";
         let found = plan(&connection, SELECT_FOUND);
-        assert!(!found.contains("SCAN messages"), "{found}");
+        assert!(found.contains(by_place) && !found.contains("TEMP B-TREE"), "{found}");
+        let at = plan(&connection, SELECT_AT);
+        assert!(at.contains(by_place) && !at.contains("SCAN messages"), "{at}");
     }
 
     /// A block with an overflow page could lose it unnoticed.
@@ -514,9 +602,57 @@ mod tests {
         assert_ne!(blocks(&connection), before);
     }
 
+    /// Every word of the index, and where it stands.
+    fn index(connection: &Connection) -> Vec<(String, i64, u32)> {
+        let words =
+            "CREATE VIRTUAL TABLE IF NOT EXISTS temp.words USING fts5vocab (main, message_words, instance)";
+        connection.execute_batch(words).unwrap();
+        let mut statement =
+            connection.prepare("SELECT term, doc, offset FROM temp.words ORDER BY 1, 2, 3").unwrap();
+        statement.query_map([], |row| row.try_into()).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn the_index_is_filled_again_as_it_was_but_for_what_is_damaged() {
+        let connection = tables();
+        let elsewhere = |number, text: &str| MessageRow {
+            conversation: AccountKey::new([9; 32]),
+            position: 2,
+            ..row(number, text.into())
+        };
+        for message in
+            [row(3, "the third".into()), row(2, "the second".into()), elsewhere(8, "beside the second")]
+        {
+            write(&connection, &message).unwrap();
+        }
+        let hidden = MessageRow { lives: Some(Span::from_secs(1)), ..row(4, "gone soon".into()) };
+        let deleted = MessageRow { kind: MessageKind::Deleted, ..row(5, String::new()) };
+        for message in [hidden, deleted] {
+            write(&connection, &message).unwrap();
+        }
+        let whole = index(&connection);
+        assert_eq!(whole.len(), 7, "{whole:?}");
+        let refill = |damage: &str| {
+            connection
+                .execute_batch("INSERT INTO message_words (message_words) VALUES ('delete-all')")
+                .unwrap();
+            connection.execute_batch(damage).unwrap();
+            assert!(index(&connection).is_empty());
+            index_words(&connection).unwrap();
+            index(&connection)
+        };
+        assert_eq!(refill(""), whole);
+        let sound = refill("UPDATE messages SET text = 'the thirt' WHERE text = 'the third'");
+        assert_eq!(sound.len(), 5, "{sound:?}");
+        assert!(whole.iter().filter(|word| sound.contains(word)).count() == 5, "{sound:?}");
+    }
+
     #[test]
     fn what_is_searched_is_no_query() {
-        assert_eq!(query(&words::searchable("a\" OR NEAR(b*) -c:^d")), "\"a or near b c d\" *");
+        let sought = words::searchable("a\" OR NEAR(b*) -c:^d");
+        let words = ["a", "or", "near", "b", "c", "d"].map(|word| format!("0102030405060708{word}"));
+        let conversation: [u8; 32] = core::array::from_fn(|at| at as u8 + 1);
+        assert_eq!(query(&conversation, &sought), format!("\"{}\" *", words.join(" ")));
         assert_eq!(words::searchable("\"*-"), "");
     }
 }

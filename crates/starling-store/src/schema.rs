@@ -4,15 +4,22 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::StoreError;
+use crate::{StoreError, messages};
 
 /// The schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Every schema there ever was, oldest first. Entries are appended, never edited: databases that went through one carry
 /// its number.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize] =
-    [include_str!("schema/v1.sql"), include_str!("schema/v2.sql"), include_str!("schema/v3.sql")];
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [
+    include_str!("schema/v1.sql"),
+    include_str!("schema/v2.sql"),
+    include_str!("schema/v3.sql"),
+    include_str!("schema/v4.sql"),
+];
+
+/// The schema with an empty index of words, which SQL alone cannot fill.
+const WORDS_BY_CONVERSATION: u32 = 4;
 
 /// In the header of each of our databases: "Strl".
 const APPLICATION_ID: u32 = 0x5374_726c;
@@ -40,6 +47,9 @@ pub(crate) fn check_current(connection: &Connection, path: &Path) -> Result<(), 
 fn step(connection: &mut Connection, number: u32, sql: &str) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(sql)?;
+    if number == WORDS_BY_CONVERSATION {
+        messages::index_words(&transaction)?;
+    }
     transaction.pragma_update(None, "user_version", number)?;
     transaction.commit()
 }

@@ -228,13 +228,13 @@ fn a_conversation_is_paged_by_position<H: Harness<Store: TalkStore>>(harness: &m
     let elsewhere = MessageRow { conversation: AccountKey::new([9; 32]), ..message(3, 2, "mine") };
     harness.store().write_message(&elsewhere).unwrap();
     harness.reopen();
-    // A word that many have is looked for in another way than one that few have.
-    for (text, more) in [(None, 0), (Some("MINE"), 0), (Some("MINE"), 2100)] {
+    // Another conversation has the same word at the same positions.
+    for (text, more) in [(None, 0), (Some("MINE"), 0), (Some("MINE"), 9)] {
         for number in 0..more {
             let mut id = [100; 16];
             id[..8].copy_from_slice(&u64::to_le_bytes(number));
-            let frequent = MessageRow { id: MessageId::new(id), position: number, ..elsewhere.clone() };
-            harness.store().write_message(&frequent).unwrap();
+            let beside = MessageRow { id: MessageId::new(id), position: number, ..elsewhere.clone() };
+            harness.store().write_message(&beside).unwrap();
         }
         let mut page = |before, limit| -> Vec<u64> {
             let rows = harness.store().messages(&CONVERSATION, before, limit, text).unwrap();
@@ -536,6 +536,58 @@ fn a_search_on_disk_finds_what_one_in_memory_finds() {
         }
         for query in texts.iter().chain([&query]) {
             prop_assert_eq!(found(disk.store(), query), found(memory, query), "{}", query);
+        }
+    });
+}
+
+/// Two that begin alike, and another.
+const CROWDED: [AccountKey; 3] = [CONVERSATION, AccountKey::new([9; 32]), {
+    let mut alike = [1; 32];
+    alike[31] = 2;
+    AccountKey::new(alike)
+}];
+
+/// One of a few messages, at one of a few positions, so that they are changed, moved, hidden and share positions.
+fn crowded() -> impl Strategy<Value = MessageRow> {
+    let kind = prop::sample::select(vec![MessageKind::Text, MessageKind::Text, MessageKind::Deleted]);
+    let lives = prop::sample::select(vec![None, None, Some(Span::from_secs(9))]);
+    let text = prop::sample::select(vec!["", "one two", "two one two", "on", "two", "three on two"]);
+    let conversation = prop::sample::select(CROWDED.to_vec());
+    (0..8_u64, 0..4_u64, kind, lives, text, conversation).prop_map(
+        |(number, position, kind, lives, text, conversation)| MessageRow {
+            kind,
+            lives,
+            conversation,
+            position,
+            ..message(2, number, if kind == MessageKind::Deleted { "" } else { text })
+        },
+    )
+}
+
+/// Below the newest, which a search reads, so that it asks the index.
+#[test]
+fn crowded_positions_are_searched_on_disk_as_in_memory() {
+    let (mut disk, mut memory) = (OnDisk::fresh(), MemoryStore::default());
+    for (conversation, number) in CROWDED.into_iter().flat_map(|with| (100..400).map(move |at| (with, at))) {
+        let author = conversation.as_bytes()[31];
+        let row = MessageRow { conversation, ..message(author, number, "read first") };
+        disk.store().write_message(&row).unwrap();
+        memory.write_message(&row).unwrap();
+    }
+    let stores = RefCell::new((disk, memory));
+    proptest!(ProptestConfig::with_cases(60), |(rows in prop::collection::vec(crowded(), 1..12))| {
+        let (disk, memory) = &mut *stores.borrow_mut();
+        for row in &rows {
+            disk.store().write_message(row).unwrap();
+            memory.write_message(row).unwrap();
+        }
+        let queries = ["on", "one", "two", "two on", "one two", "three", "two two", "first"];
+        for (query, conversation) in queries.iter().flat_map(|query| CROWDED.map(|with| (query, with))) {
+            for limit in [2, usize::MAX] {
+                let page = |store: &dyn TalkStore, before| store.messages(&conversation, before, limit, Some(query));
+                prop_assert_eq!(page(disk.store(), None).unwrap(), page(memory, None).unwrap());
+                prop_assert_eq!(page(disk.store(), Some(3)).unwrap(), page(memory, Some(3)).unwrap());
+            }
         }
     });
 }

@@ -104,7 +104,20 @@ fn churning(protocol: Protocol) -> impl Iterator<Item = Scenario> {
         crowd: Some((Conduct::Colluding, 20)),
         ..simple(&format!("colluders-20-churn-{}", coming.name()), "BYZ-02 CHN-01", protocol)
     });
-    alone.into_iter().chain(both)
+    alone.into_iter().chain(both).chain(churning_among_others(protocol))
+}
+
+/// The same with an hour on and an hour off while others do anything else.
+fn churning_among_others(protocol: Protocol) -> impl Iterator<Item = Scenario> {
+    let hours = |scenario: Scenario| Scenario {
+        id: format!("{}-churn-{}", scenario.id, Coming::Hours.name()),
+        coming: Coming::Hours,
+        target: None,
+        ..scenario
+    };
+    let kinds = ["silent-30", "inventors-30", "foreign-30", "cut-30", "ground-20", "ground-40", "ground-20-search"];
+    let all = droppers(protocol).chain(liars(protocol)).chain(ground(protocol));
+    all.filter(move |scenario| kinds.contains(&scenario.id.as_str())).map(hours)
 }
 
 /// Identities ground onto keys.

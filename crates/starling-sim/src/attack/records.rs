@@ -86,6 +86,7 @@ fn attacked(stage: &mut Stage<'_>) -> Result<(), Interrupted> {
         stage.net.adversary.aim(gang, *place);
     }
     stage.tally.note("keys", places as f64);
+    stage.come_and_go()?;
     let tries = stage.plan.trials.div_ceil(places * KINDS.len());
     let mut targets = Vec::new();
     for key in keys {
@@ -94,7 +95,9 @@ fn attacked(stage: &mut Stage<'_>) -> Result<(), Interrupted> {
             targets.push(target(stage, (key, by), kind, (targets.len(), tries)));
         }
     }
-    find(stage, targets)
+    find(stage, targets)?;
+    stage.note_presence();
+    Ok(())
 }
 
 /// What is to be found: of one kind, but for searches, which find entries of the directory only.

@@ -115,7 +115,8 @@ fn churning_among_others(protocol: Protocol) -> impl Iterator<Item = Scenario> {
         target: None,
         ..scenario
     };
-    let kinds = ["silent-30", "inventors-30", "foreign-30", "cut-30", "ground-20", "ground-40", "ground-20-search"];
+    let kinds =
+        ["silent-30", "inventors-30", "foreign-30", "cut-30", "ground-20", "ground-40", "ground-20-search"];
     let all = droppers(protocol).chain(liars(protocol)).chain(ground(protocol));
     all.filter(move |scenario| kinds.contains(&scenario.id.as_str())).map(hours)
 }

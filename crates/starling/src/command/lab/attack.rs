@@ -274,7 +274,8 @@ mod tests {
         let names = |wanted: &str| -> Vec<String> {
             chosen(&[wanted.to_owned()]).unwrap().into_iter().map(|scenario| scenario.id).collect()
         };
-        assert_eq!(names("silent"), ["silent-10", "silent-20", "silent-30", "silent-50"]);
+        assert_eq!(names("empty"), ["empty-10", "empty-20", "empty-30", "empty-50"]);
+        assert_eq!(names("silent-30"), ["silent-30", "silent-30-churn-hours"]);
         assert_eq!(names("eclipse-40"), ["eclipse-40"]);
         assert_eq!(chosen(&[]).unwrap().len(), catalogue().len());
         assert!(chosen(&["ponies".to_owned()]).unwrap_err().message().contains("ponies"));

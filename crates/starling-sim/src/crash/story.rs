@@ -122,6 +122,8 @@ impl Story {
         let settled = self.until(SETTLING, Self::is_settled);
         let settled_after = settled.then(|| self.network.now().tick.since(began));
         self.pass(QUIET);
+        // Who was crashed in the last seconds is still on its way back.
+        self.until(STEP, |story| standing::nobody_is_alone(&story.network).is_empty());
         self.ledger.conclude(&self.network);
         let at = self.network.now().tick;
         for (who, want) in self.users.unserved() {

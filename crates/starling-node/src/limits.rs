@@ -4,18 +4,8 @@
 
 use std::time::Duration;
 
-/// Connections, both directions. A connection costs about 60 KiB at rest and at most [`RECEIVE_WINDOW`] more, so 512
-/// stay under 160 MiB with every one of them full. At the bound an idle one makes room for a dial of ours, else the
-/// call fails as overloaded; incoming ones are refused.
-pub const CONNECTIONS: usize = 512;
-/// Connections that others opened: a quarter of all is kept for our own dials, so that no crowd of strangers can keep
-/// us from our contacts. Above it incoming connections are refused; those that stand live on.
-pub const INCOMING: usize = 384;
-/// Incoming connections of one address group: a household behind one address, not a botnet in one network.
-pub const INCOMING_PER_GROUP: usize = 16;
-/// Incoming connections of one wider network, an IPv4 /16 or an IPv6 /32: a quarter of [`INCOMING`], so that who rents
-/// many small networks of one provider does not take every seat, and a provider's customers still find theirs.
-pub const INCOMING_PER_NETWORK: usize = 96;
+use starling_overlay::seats::SeatLimits;
+
 /// Incoming connections of one node key: one in use and one that its owner has just lost. The oldest is closed.
 pub const INCOMING_PER_KEY: usize = 2;
 /// Incoming handshakes under way: each costs a signature and about 30 KiB before we know who it is. More are ignored;
@@ -94,14 +84,12 @@ pub const GOODBYE_TIME: Duration = Duration::from_secs(2);
 /// For everything else at the end: transport, core thread, jobs.
 pub const CLOSE_TIME: Duration = Duration::from_secs(3);
 
-/// The bounds that a test or a small machine may lower. The default is the constant of the same name.
+/// The bounds that a test or a small machine may lower. The default is the constant of the same name; how many
+/// connections there may be stands in [`SeatLimits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is described at its constant")]
 pub struct Limits {
-    pub connections: usize,
-    pub incoming: usize,
-    pub incoming_per_group: usize,
-    pub incoming_per_network: usize,
+    pub seats: SeatLimits,
     pub incoming_per_key: usize,
     pub handshakes: usize,
     pub handshake_time: Duration,
@@ -117,10 +105,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: CONNECTIONS,
-            incoming: INCOMING,
-            incoming_per_group: INCOMING_PER_GROUP,
-            incoming_per_network: INCOMING_PER_NETWORK,
+            seats: SeatLimits::default(),
             incoming_per_key: INCOMING_PER_KEY,
             handshakes: HANDSHAKES,
             handshake_time: HANDSHAKE_TIME,

@@ -243,7 +243,7 @@ async fn run_core<M: Machine, D: Disk, O: Outside>(
 
 /// The sum of everything that can wait for the core at once: see [`crate::driver::Item`].
 const fn inbox_capacity(limits: &Limits) -> usize {
-    let peers = limits.connections.saturating_mul(2);
+    let peers = limits.seats.connections.saturating_mul(2);
     let jobs = limits::JOBS.saturating_add(1);
     limits
         .calls

@@ -17,6 +17,7 @@ use std::time::Duration;
 use starling_core::io::Event;
 use starling_node::limits::Limits;
 use starling_node::transport::{Connection, QuicConnection, QuicTransport, SendHalf, Transport};
+use starling_overlay::seats::SeatLimits;
 use starling_proto::message::{Hello, Mode, Request};
 use starling_proto::version::ProtocolVersion;
 use support::{TestNode, bare, loopback, node_config, within};
@@ -44,7 +45,7 @@ async fn exchange(connection: &QuicConnection, request: &Request) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn spm_03_connections_above_the_bound_are_refused_and_others_live_on() {
-    let limits = Limits { incoming: 3, ..Limits::default() };
+    let limits = Limits { seats: SeatLimits { incoming: 3, ..SeatLimits::default() }, ..Limits::default() };
     let node = TestNode::start_with(1, limits).await;
     let mut crowd = Vec::new();
     for seed in 10..20 {
@@ -64,7 +65,11 @@ async fn spm_03_connections_above_the_bound_are_refused_and_others_live_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn spm_03_one_group_of_addresses_takes_only_its_share() {
-    let limits = Limits { incoming_per_group: 1, incoming_per_key: 9, ..Limits::default() };
+    let limits = Limits {
+        seats: SeatLimits { incoming_per_group: 1, ..SeatLimits::default() },
+        incoming_per_key: 9,
+        ..Limits::default()
+    };
     let node = TestNode::start_with(1, limits).await;
     // On loopback a socket is a group, so one stranger's second connection is of the same group.
     let (stranger, other) = (bare(2).await, bare(3).await);
@@ -93,7 +98,8 @@ async fn a_third_connection_of_one_key_replaces_its_oldest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_makes_room_for_a_dial() {
-    let limits = Limits { connections: 1, ..Limits::default() };
+    let limits =
+        Limits { seats: SeatLimits { connections: 1, ..SeatLimits::default() }, ..Limits::default() };
     let mut node = TestNode::start_with(1, limits).await;
     let (a, b) = (TestNode::start(2).await, TestNode::start(3).await);
     assert!(node.ping(a.address()).await);

@@ -11,6 +11,7 @@
 //! - [`holder::Holder`]: what we keep for others; [`storage`]: where it keeps it, with [`memory`] for tests;
 //! - [`sampling::Samples`]: whether holders keep what they said they keep;
 //! - [`reach::Reach`], [`observed::Observed`]: whether and where we can be dialled;
+//! - [`seats::Seats`]: how many connections there may be;
 //! - [`config::Config`]: every number, with its reason.
 //!
 //! ```
@@ -80,6 +81,7 @@ pub mod observed;
 pub mod overlay;
 pub mod reach;
 pub mod sampling;
+pub mod seats;
 pub mod storage;
 pub mod table;
 mod task;

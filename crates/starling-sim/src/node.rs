@@ -1,6 +1,5 @@
 //! One node of the virtual network: a real core, its disk, its dice, and what the shell would know of it.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,14 +13,13 @@ use starling_core::memory::MemoryStore;
 use starling_core::profile::Profile;
 use starling_core::storage::{RecordStore as _, StorageError};
 use starling_core::{Core, LookupId, Measured};
-use starling_overlay::io::ChannelBinding;
 use starling_overlay::overlay::Overlay;
 use starling_proto::ids::{AccountKey, NodeId, NodeKey};
 use starling_proto::message::Mode;
 use starling_proto::time::{Now, Tick, UnixMillis};
 
 use crate::bodies::SharedBodies;
-use crate::network::NodeIndex;
+use crate::network::connections::Connections;
 use crate::session::InsecureAccount;
 use crate::traffic::Traffic;
 use crate::verdicts::SharedVerifier;
@@ -64,7 +62,7 @@ pub struct Node {
     knows_full: bool,
     pub(crate) reachable: bool,
     pub(crate) greeting: (Mode, Vec<SocketAddr>),
-    pub(crate) connections: BTreeMap<NodeIndex, Connection>,
+    pub(crate) connections: Connections,
     pub(crate) traffic: Traffic,
     pub(crate) joined_after: Option<Traffic>,
     verifier: Option<SharedVerifier>,
@@ -92,22 +90,6 @@ pub(crate) enum Handled {
     Crashed,
     /// There was no room: nothing of it is on disk, and another core was built from what is.
     RolledBack,
-}
-
-/// A connection, as one end sees it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Connection {
-    pub(crate) binding: ChannelBinding,
-    /// Changes when a connection ends and another takes its place; one beside another has the same.
-    pub(crate) epoch: u64,
-    /// Whether this end dialled.
-    pub(crate) dialled: bool,
-    /// When this end may use it: both have greeted by then.
-    pub(crate) stands: Tick,
-    /// When a request or an answer last used it.
-    pub(crate) used: Tick,
-    /// When something last came on it.
-    pub(crate) heard: Tick,
 }
 
 impl Node {
@@ -161,7 +143,7 @@ impl Node {
             full: false,
             knows_full: false,
             greeting: (Mode::Client, Vec::new()),
-            connections: BTreeMap::new(),
+            connections: Connections::default(),
             traffic: Traffic::default(),
             joined_after: None,
             verifier,

@@ -10,6 +10,8 @@ pub struct Traffic {
     pub requests: u64,
     /// Connections that it dialled and that came to stand.
     pub handshakes: u64,
+    /// Dials of it that were refused for want of a seat.
+    pub refused: u64,
     /// Bytes of the requests and answers that left it.
     pub bytes_sent: u64,
     /// Bytes of the requests and answers that reached it.
@@ -22,6 +24,7 @@ impl Traffic {
         Self {
             requests: with(self.requests, other.requests),
             handshakes: with(self.handshakes, other.handshakes),
+            refused: with(self.refused, other.refused),
             bytes_sent: with(self.bytes_sent, other.bytes_sent),
             bytes_received: with(self.bytes_received, other.bytes_received),
         }

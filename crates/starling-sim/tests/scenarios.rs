@@ -89,6 +89,11 @@ fn everyone_restarts() {
 }
 
 #[test]
+fn few_seats() {
+    holds("few-seats", [1, 2, 3]);
+}
+
+#[test]
 fn seeds_that_failed_once() {
     for (name, seed) in KEPT {
         let outcome = outcome(&scenario(name), *seed);

@@ -32,19 +32,35 @@ impl<T: Transport> Pool<T> {
             incoming.prove_address();
             return;
         }
-        let Ok(seat) = self.0.seats.incoming(&incoming.address()) else {
-            tracing::debug!("an incoming connection found no seat");
-            incoming.refuse();
+        let seat = self.0.seats.incoming(&incoming.address());
+        if seat.is_err() && !incoming.address_proven() {
+            // Forged addresses may close nobody's connection.
+            incoming.prove_address();
             return;
-        };
+        }
         let pool = self.clone();
         tokio::spawn(async move {
-            let greeted = tokio::time::timeout(pool.0.limits.handshake_time, pool.handshake(incoming, seat));
+            let greeted =
+                tokio::time::timeout(pool.0.limits.handshake_time, pool.welcome(incoming, seat.ok()));
             if greeted.await.is_err() {
                 tracing::debug!("an incoming connection did not greet in time");
             }
             drop(handshake);
         });
+    }
+
+    async fn welcome(&self, incoming: T::Incoming, seat: Option<Seat>) {
+        let seat = match seat {
+            Some(seat) => Some(seat),
+            None => self.seat_for(&incoming.address()).await,
+        };
+        match seat {
+            Some(seat) => self.handshake(incoming, seat).await,
+            None => {
+                tracing::debug!("an incoming connection found no seat");
+                incoming.refuse();
+            }
+        }
     }
 
     async fn handshake(&self, incoming: T::Incoming, seat: Seat) {

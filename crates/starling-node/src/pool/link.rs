@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use starling_overlay::io::Remote;
+use starling_overlay::seats::Standing;
 use starling_proto::time::{Span, Tick};
 
 use super::seats::Seat;
@@ -14,6 +15,7 @@ pub(crate) struct Link<C> {
     connection: C,
     remote: Remote,
     dialled: bool,
+    began: Tick,
     /// Streams that are open, either way.
     active: AtomicUsize,
     /// When the last one ended, in ticks.
@@ -26,7 +28,7 @@ impl<C: Connection> Link<C> {
         let remote = connection.remote();
         let used = AtomicU64::new(now.as_ms());
         let seat = Arc::new(seat);
-        Self { connection, remote, dialled, active: AtomicUsize::new(0), used, seat }
+        Self { connection, remote, dialled, began: now, active: AtomicUsize::new(0), used, seat }
     }
 
     pub(crate) const fn connection(&self) -> &C {
@@ -62,6 +64,16 @@ impl<C: Connection> Link<C> {
             return None;
         }
         Some(now.since(Tick::from_ms(self.used.load(Ordering::Relaxed))))
+    }
+
+    /// As those who share out the seats want to know it.
+    pub(crate) fn standing(self: &Arc<Self>, now: Tick) -> Standing<Arc<Self>> {
+        Standing {
+            connection: Arc::clone(self),
+            from: self.seat.group(),
+            began: self.began,
+            idle: self.idle(now),
+        }
     }
 
     /// Its seat: free when the link is gone and the core has heard of it.

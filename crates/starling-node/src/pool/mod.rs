@@ -12,9 +12,11 @@ mod link;
 mod seats;
 mod serve;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use starling_overlay::seats::{Full, Seats as Places, Standing};
 use starling_proto::message::{Hello, Mode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
@@ -68,7 +70,7 @@ struct Shared<T: Transport> {
 #[derive(Debug, Clone)]
 struct Greeting {
     mode: Mode,
-    addresses: Vec<std::net::SocketAddr>,
+    addresses: Vec<SocketAddr>,
 }
 
 impl<T: Transport> Pool<T> {
@@ -86,7 +88,7 @@ impl<T: Transport> Pool<T> {
             clock,
             limits,
             counters,
-            seats: Seats::new(limits),
+            seats: Seats::new(limits.seats),
             book: Mutex::new(Book::default()),
             greeting: Mutex::new(Greeting { mode: Mode::Client, addresses: Vec::new() }),
             inbound: Arc::new(Semaphore::new(limits.inbound)),
@@ -104,7 +106,7 @@ impl<T: Transport> Pool<T> {
     }
 
     /// Greets like this from now on.
-    pub(crate) fn greet_as(&self, mode: Mode, addresses: Vec<std::net::SocketAddr>) {
+    pub(crate) fn greet_as(&self, mode: Mode, addresses: Vec<SocketAddr>) {
         *lock(&self.0.greeting) = Greeting { mode, addresses };
     }
 
@@ -216,29 +218,38 @@ impl<T: Transport> Pool<T> {
 
     /// A seat for a dial; the connection that has been idle longest makes room if there is none.
     async fn seat(&self) -> Option<Seat> {
+        self.seat_or_room(|seats| seats.outgoing(), |_, standing| Places::room_for_dial(standing)).await
+    }
+
+    /// A seat for a connection from `address`; one that is idle makes room if there is none and one may.
+    async fn seat_for(&self, address: &SocketAddr) -> Option<Seat> {
+        let take = |seats: &Seats| seats.incoming(address);
+        self.seat_or_room(take, |seats, standing| seats.room_for(address, standing)).await
+    }
+
+    /// Takes a seat; if there is none, closes one connection that may be closed for it, and waits.
+    async fn seat_or_room(
+        &self,
+        take: impl Fn(&Seats) -> Result<Seat, Full>,
+        choose: impl Fn(&Seats, Vec<Standing<Arc<Link<T::Connection>>>>) -> Option<Arc<Link<T::Connection>>>,
+    ) -> Option<Seat> {
         let mut evicted = false;
         loop {
             let freed = self.0.seats.freed();
-            if let Ok(seat) = self.0.seats.outgoing() {
+            if let Ok(seat) = take(&self.0.seats) {
                 return Some(seat);
             }
-            if !evicted && !self.evict() {
-                return None;
+            if !evicted {
+                let now = self.0.clock.tick();
+                let mut book = self.book();
+                let standing = book.all().iter().map(|link| link.standing(now)).collect();
+                let link = choose(&self.0.seats, standing)?;
+                self.remove_from(&mut book, &link, CloseCode::Full);
+                evicted = true;
             }
-            evicted = true;
             // The seat is free once the core has heard of the end.
             freed.await;
         }
-    }
-
-    /// Closes the connection that has been idle longest; whether there was one.
-    fn evict(&self) -> bool {
-        let now = self.0.clock.tick();
-        let mut book = self.book();
-        let idle = book.all().into_iter().filter_map(|link| Some((link.idle(now)?, link)));
-        let Some((_, idlest)) = idle.max_by_key(|(idle, _)| *idle) else { return false };
-        self.remove_from(&mut book, &idlest, CloseCode::Full);
-        true
     }
 }
 

@@ -21,6 +21,10 @@ pub enum Sometimes {
     AskedTwice,
     /// Something could not be dialled for a cut.
     DialCut,
+    /// A dial was refused, since the other side had no seat.
+    DialRefused,
+    /// An idle connection was closed to make room for a dial.
+    RoomMade,
     /// A node was restarted with another wall clock.
     ClockJumped,
     /// A bit of a held record was flipped.

@@ -148,8 +148,8 @@ impl Network {
         });
         self.at(index).stop();
         self.forget_waiting(index);
-        for (peer, _) in core::mem::take(&mut self.at(index).connections) {
-            if let Some(connection) = self.node(peer).connections.get(&index) {
+        for peer in self.at(index).connections.clear() {
+            if let Some(connection) = self.node(peer).connections.get(index) {
                 let epoch = connection.epoch;
                 self.schedule(NOTICED, Happening::Missed { at: peer, peer: index, epoch });
             }
@@ -159,9 +159,9 @@ impl Network {
 
     /// The end of a connection of which the other end has failed is noticed, unless another has taken its place.
     pub(super) fn miss(&mut self, at: NodeIndex, peer: NodeIndex, epoch: u64) {
-        let standing = self.node(at).connections.get(&peer);
+        let standing = self.node(at).connections.get(peer);
         if standing.is_some_and(|connection| connection.epoch == epoch) {
-            self.at(at).connections.remove(&peer);
+            self.at(at).connections.remove(peer);
             self.tell_down(at, peer);
         }
     }

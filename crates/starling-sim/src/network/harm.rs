@@ -105,8 +105,8 @@ impl Network {
     pub fn kill(&mut self, index: NodeIndex) {
         self.at(index).stop();
         self.forget_waiting(index);
-        for (peer, _) in core::mem::take(&mut self.at(index).connections) {
-            if self.at(peer).connections.remove(&index).is_some() {
+        for peer in self.at(index).connections.clear() {
+            if self.at(peer).connections.remove(index).is_some() {
                 self.schedule(NOTICED, Happening::Down { at: peer, peer: index });
             }
         }
@@ -166,7 +166,7 @@ impl Network {
         self.forget_waiting(index);
         let life = self.node(index).life;
         let connections: Vec<_> =
-            self.node(index).connections.iter().map(|(peer, connection)| (*peer, *connection)).collect();
+            self.node(index).connections.iter().map(|(peer, connection)| (peer, *connection)).collect();
         for (peer, connection) in connections {
             let (remote, hello) = (self.remote(peer, connection.binding), self.hello(peer, index));
             let input = Box::new(Input::PeerUp { remote, hello, dialled: connection.dialled });

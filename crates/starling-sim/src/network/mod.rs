@@ -4,6 +4,7 @@
 //! with a latency of its own for each pair, keeps deadlines and timers, and does jobs. A batch is one input: handled,
 //! committed, and only then its outputs leave, as in `starling-node`.
 
+pub(crate) mod connections;
 mod crash;
 mod globe;
 mod harm;
@@ -25,12 +26,14 @@ use starling_core::io::{
 use starling_core::storage::ContactStore as _;
 use starling_core::{LookupId, Measured};
 use starling_overlay::io::InboundId;
+use starling_overlay::seats::SeatLimits;
 use starling_proto::addr::Peer;
 use starling_proto::frame::FrameKind;
 use starling_proto::ids::{AccountKey, NodeId, NodeKey};
 use starling_proto::message::Request;
 use starling_proto::time::{Now, Span, Tick, UnixMillis};
 
+use self::connections::Connections;
 use self::crash::Crashes;
 pub use self::crash::{Batch, CrashPoint, Moment};
 use self::queue::{Happening, Queue};
@@ -64,6 +67,8 @@ pub struct World {
     pub shared_verdicts: bool,
     /// Where latencies come from.
     pub terrain: Terrain,
+    /// How many connections each node may have.
+    pub seats: SeatLimits,
 }
 
 /// Where latencies come from.
@@ -85,11 +90,19 @@ impl Default for World {
             latency_max: Span::from_ms(80),
             shared_verdicts: true,
             terrain: Terrain::Flat,
+            seats: SeatLimits::default(),
         }
     }
 }
 
 /// What a node has asked and waits for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    ticket: u64,
+    to: Option<NodeIndex>,
+}
+
+/// What a node has been asked and not answered.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     caller: NodeIndex,
@@ -110,7 +123,7 @@ pub struct Network {
     nodes: Vec<Node>,
     by_key: BTreeMap<NodeKey, NodeIndex>,
     /// What waits for an answer: ids come again after a crash, tickets do not.
-    calls: BTreeMap<(NodeIndex, CallId), u64>,
+    calls: BTreeMap<(NodeIndex, CallId), Asked>,
     inbound: BTreeMap<(NodeIndex, InboundId), Waiting>,
     next_id: u64,
     next_ticket: u64,
@@ -235,6 +248,7 @@ impl Network {
 
     fn push(&mut self, mut node: Node) -> NodeIndex {
         node.share_bodies(Arc::clone(&self.bodies));
+        node.connections = Connections::new(self.world.seats);
         let index = NodeIndex(self.nodes.len());
         self.by_key.insert(node.key(), index);
         self.nodes.push(node);
@@ -430,7 +444,7 @@ impl Network {
             Happening::Down { at, peer } => self.tell_down(at, peer),
             Happening::Missed { at, peer, epoch } => self.miss(at, peer, epoch),
             Happening::Deadline { from, to, call, ticket, began } => {
-                if self.calls.get(&(from, call)) == Some(&ticket) {
+                if self.waits(from, (call, ticket)) {
                     self.run_out(from, (call, ticket), began, to);
                 }
             }
@@ -506,8 +520,8 @@ impl Network {
         match output {
             Output::Call { call, to, request, way, deadline } => {
                 let ticket = self.fresh_ticket();
-                self.calls.insert((index, call), ticket);
                 let (began, to_whom) = (self.now, self.by_key.get(&to.key()).copied());
+                self.calls.insert((index, call), Asked { ticket, to: to_whom });
                 let due = Happening::Deadline { from: index, to: to_whom, call, ticket, began };
                 self.schedule(deadline, due);
                 self.call(index, call, &to, request, way);

@@ -1,19 +1,23 @@
 //! Connections, and the requests and answers on them.
 
+use std::collections::BTreeSet;
+
 use rand_core::Rng as _;
 use starling_core::io::{CallId, Input, Way};
+use starling_overlay::group::AddressGroup;
 use starling_overlay::io::{CallError, ChannelBinding, InboundId, Remote};
+use starling_overlay::seats::{Full, Seat, Seats, Standing};
 use starling_proto::addr::Peer;
 use starling_proto::message::{Hello, Request, Response, StoreOutcome};
 use starling_proto::time::{Span, Tick};
 use starling_proto::version::ProtocolVersion;
 
+use super::connections::Connection;
 use super::queue::{Cargo, Happening, Parcel};
-use super::{Network, NodeIndex, Terrain, Waiting, globe};
+use super::{Asked, Network, NodeIndex, Terrain, Waiting, globe};
 use crate::adversary::idle;
 use crate::checks::sometimes::Sometimes;
 use crate::faults::link::{Remaining, SILENCE, Try};
-use crate::node::Connection;
 
 /// A connection without a request for this long is closed by the side that dialled, as in `starling-node`.
 const IDLE: Span = Span::from_secs(90);
@@ -24,13 +28,17 @@ impl Network {
         self.trace.frame(self.now, from, to.key().as_bytes(), &frame);
         let fresh = way == Way::Fresh;
         let Some(target) = self.reach(from, to, fresh) else { return };
-        let standing = self.node(from).connections.get(&target).copied();
+        let standing = self.node(from).connections.get(target).copied();
         if matches!(way, Way::Only(binding) if standing.is_none_or(|standing| standing.binding != binding)) {
-            return self.fail_soon(from, call, CallError::Closed);
+            return self.fail_soon(from, call, CallError::Closed, Span::ZERO);
         }
         let stands = match standing.filter(|_| !fresh) {
-            Some(connection) => connection.stands,
+            Some(connection) => Ok(connection.stands),
             None => self.connect(from, target),
+        };
+        let stands = match stands {
+            Ok(stands) => stands,
+            Err((error, wait)) => return self.fail_soon(from, call, error, wait),
         };
         self.count_request(from, target, &request, frame.len());
         self.touch(from, target);
@@ -39,8 +47,10 @@ impl Network {
             self.reached.note(Sometimes::AskedTwice);
             self.ask((from, target, call), request.clone(), (stands, frame.len(), true));
             self.end_connection(from, target);
-            let stands = self.connect(from, target);
-            return self.ask((from, target, call), request, (stands, frame.len(), false));
+            return match self.connect(from, target) {
+                Ok(stands) => self.ask((from, target, call), request, (stands, frame.len(), false)),
+                Err((error, wait)) => self.fail_soon(from, call, error, wait),
+            };
         }
         self.ask((from, target, call), request, (stands, frame.len(), false));
     }
@@ -51,7 +61,7 @@ impl Network {
         request: Request,
         (stands, bytes, unanswered): (Tick, usize, bool),
     ) {
-        let Some(&ticket) = self.calls.get(&(from, call)) else { return };
+        let Some(&Asked { ticket, .. }) = self.calls.get(&(from, call)) else { return };
         let cargo = Cargo::Request { request, unanswered };
         self.send((from, to), (call, ticket), cargo, (stands.max(self.now), bytes));
     }
@@ -64,7 +74,7 @@ impl Network {
         cargo: Cargo,
         (at, bytes): (Tick, usize),
     ) {
-        let epoch = self.node(from).connections.get(&to).map_or(0, |connection| connection.epoch);
+        let epoch = self.node(from).connections.get(to).map_or(0, |connection| connection.epoch);
         let leaves = at.after(self.links.queue(from, bytes, at));
         let parcel = Parcel { from, to, epoch, sent: leaves, call, ticket, cargo };
         self.attempt(Box::new(parcel), Remaining::of(bytes), leaves);
@@ -87,7 +97,7 @@ impl Network {
     /// What is missing of a frame goes out again, unless its connection has ended, or ends for that.
     pub(super) fn try_again(&mut self, parcel: Box<Parcel>, left: Remaining) {
         let Parcel { from, to, epoch, sent, .. } = *parcel;
-        let standing = self.node(from).connections.get(&to);
+        let standing = self.node(from).connections.get(to);
         if standing.is_none_or(|connection| connection.epoch != epoch) {
             return self.perish(&parcel);
         }
@@ -112,7 +122,7 @@ impl Network {
     /// A connection ends at both ends.
     fn end_connection(&mut self, one: NodeIndex, other: NodeIndex) {
         for (here, there) in [(one, other), (other, one)] {
-            self.at(here).connections.remove(&there);
+            self.at(here).connections.remove(there);
             self.schedule(Span::ZERO, Happening::Down { at: here, peer: there });
         }
     }
@@ -121,7 +131,7 @@ impl Network {
     fn reach(&mut self, from: NodeIndex, to: &Peer, fresh: bool) -> Option<NodeIndex> {
         let target = *self.by_key.get(&to.key())?;
         let node = self.node(target);
-        let connected = !fresh && self.node(from).connections.contains_key(&target);
+        let connected = !fresh && self.node(from).connections.get(target).is_some();
         let dialable = node.reachable && to.addresses().contains(&node.address());
         let there = node.is_up() && target != from && (connected || dialable);
         let barred = there && !connected && self.cuts.bar_dials(from, target);
@@ -131,18 +141,26 @@ impl Network {
         (there && !barred).then_some(target)
     }
 
-    /// Gives the time from which the side that dials may use it.
-    fn connect(&mut self, from: NodeIndex, to: NodeIndex) -> Tick {
+    /// Gives the time from which the side that dials may use it, or why there is no connection and when that is known.
+    fn connect(&mut self, from: NodeIndex, to: NodeIndex) -> Result<Tick, (CallError, Span)> {
+        let latency = self.latency(from, to);
+        let late = self.links.dial_delay((from, to), self.now, &mut self.fault_dice);
+        let Ok(ours) = self.seat_for_dial(from) else { return Err((CallError::Overloaded, Span::ZERO)) };
+        let Ok(theirs) = self.seat_for(to, from) else {
+            self.at(from).connections.seats().free(ours);
+            self.at(from).traffic.refused += 1;
+            self.reached.note(Sometimes::DialRefused);
+            let known = Span::from_ms(latency.times(2).as_ms().saturating_add(late.as_ms()));
+            return Err((CallError::Unreachable, known));
+        };
         let mut binding: ChannelBinding = [0; 32];
         self.dice.fill_bytes(&mut binding);
-        let latency = self.latency(from, to);
-        let epoch = self.node(from).connections.get(&to).map(|connection| connection.epoch);
+        let epoch = self.node(from).connections.get(to).map(|connection| connection.epoch);
         let epoch = epoch.unwrap_or_else(|| self.fresh_ticket());
-        let late = self.links.dial_delay((from, to), self.now, &mut self.fault_dice);
-        for (here, there, dialled, flights) in [(to, from, false, 3), (from, to, true, 4)] {
-            let stands = self.now.after(latency.times(flights)).after(late);
+        for (here, there, seat, flights) in [(to, from, theirs, 3), (from, to, ours, 4)] {
+            let (stands, dialled) = (self.now.after(latency.times(flights)).after(late), here == from);
             let connection = Connection { binding, epoch, dialled, stands, used: stands, heard: stands };
-            self.at(here).connections.insert(there, connection);
+            self.at(here).connections.insert(there, connection, seat);
             let hello = self.hello(there, here);
             let remote = self.remote(there, binding);
             let life = self.node(here).life;
@@ -151,14 +169,51 @@ impl Network {
         }
         self.at(from).traffic.handshakes += 1;
         self.schedule(IDLE, Happening::Idle { dialler: from, other: to, binding });
-        self.now.after(latency.times(4)).after(late)
+        Ok(self.now.after(latency.times(4)).after(late))
+    }
+
+    /// A seat for a dial; the connection that has been idle longest makes room if there is none.
+    fn seat_for_dial(&mut self, index: NodeIndex) -> Result<Seat, Full> {
+        if let Ok(seat) = self.at(index).connections.seats().outgoing() {
+            return Ok(seat);
+        }
+        let idlest = Seats::room_for_dial(self.standing(index)).ok_or(Full)?;
+        self.make_seat(index, idlest);
+        self.at(index).connections.seats().outgoing()
+    }
+
+    /// A seat for a connection from somebody; one that has been idle makes room if there is none.
+    fn seat_for(&mut self, index: NodeIndex, from: NodeIndex) -> Result<Seat, Full> {
+        let group = AddressGroup::of(&self.node(from).address());
+        if let Ok(seat) = self.at(index).connections.seats().incoming(group) {
+            return Ok(seat);
+        }
+        let standing = self.standing(index);
+        let idlest = self.at(index).connections.seats().room_for(group, standing).ok_or(Full)?;
+        self.make_seat(index, idlest);
+        self.at(index).connections.seats().incoming(group)
+    }
+
+    fn make_seat(&mut self, index: NodeIndex, idlest: NodeIndex) {
+        self.reached.note(Sometimes::RoomMade);
+        self.close(index, idlest);
+    }
+
+    /// A node's connections, and whether there is a request on them.
+    fn standing(&self, index: NodeIndex) -> Vec<Standing<NodeIndex>> {
+        let first = CallId::Overlay(starling_overlay::io::CallId(0));
+        let asked = self.calls.range((index, first)..).take_while(|((of, _), _)| *of == index);
+        let asked = asked.filter_map(|(_, asked)| asked.to);
+        let asking = self.inbound.range((index, InboundId(0))..=(index, InboundId(u64::MAX)));
+        let busy: BTreeSet<NodeIndex> = asked.chain(asking.map(|(_, waiting)| waiting.caller)).collect();
+        self.node(index).connections.standing(self.now, &busy)
     }
 
     /// Notes that a connection is in use.
     fn touch(&mut self, one: NodeIndex, other: NodeIndex) {
         let now = self.now;
         for (here, there) in [(one, other), (other, one)] {
-            if let Some(connection) = self.at(here).connections.get_mut(&there) {
+            if let Some(connection) = self.at(here).connections.get_mut(there) {
                 connection.used = now;
             }
         }
@@ -166,23 +221,28 @@ impl Network {
 
     /// Closes a connection that has been idle, or looks again when it may have been.
     pub(super) fn close_idle(&mut self, dialler: NodeIndex, other: NodeIndex, binding: &ChannelBinding) {
-        let standing = self.node(dialler).connections.get(&other).copied();
+        let standing = self.node(dialler).connections.get(other).copied();
         let Some(connection) = standing.filter(|connection| connection.binding == *binding) else { return };
         let due = connection.used.after(IDLE);
         if self.now < due {
             let idle = Happening::Idle { dialler, other, binding: *binding };
             return self.schedule(due.since(self.now), idle);
         }
-        let latency = self.latency(dialler, other);
-        for (here, there, wait) in [(dialler, other, Span::ZERO), (other, dialler, latency)] {
-            self.at(here).connections.remove(&there);
+        self.close(dialler, other);
+    }
+
+    /// One side closes a connection; the other hears of it.
+    fn close(&mut self, one: NodeIndex, other: NodeIndex) {
+        let latency = self.latency(one, other);
+        for (here, there, wait) in [(one, other, Span::ZERO), (other, one, latency)] {
+            self.at(here).connections.remove(there);
             self.schedule(wait, Happening::Down { at: here, peer: there });
         }
     }
 
     /// Tells a core that the last connection with a peer has ended, unless another stands by now.
     pub(super) fn tell_down(&mut self, at: NodeIndex, peer: NodeIndex) {
-        let standing = self.node(at).connections.get(&peer);
+        let standing = self.node(at).connections.get(peer);
         if standing.is_none_or(|connection| connection.stands > self.now) {
             let key = self.node(peer).key();
             self.hand_over(at, Input::PeerDown(key));
@@ -221,7 +281,7 @@ impl Network {
 
     pub(super) fn arrive(&mut self, parcel: Parcel) {
         let (now, epoch) = (self.now, parcel.epoch);
-        if let Some(connection) = self.at(parcel.to).connections.get_mut(&parcel.from) {
+        if let Some(connection) = self.at(parcel.to).connections.get_mut(parcel.from) {
             if connection.epoch != epoch {
                 return self.perish(&parcel);
             }
@@ -233,7 +293,7 @@ impl Network {
                 self.asked((from, to), (call, ticket), request, unanswered);
             }
             Cargo::Answer(response) => {
-                if self.calls.get(&(to, call)) == Some(&ticket) {
+                if self.waits(to, (call, ticket)) {
                     self.calls.remove(&(to, call));
                     self.hand_over(to, Input::Answer { call, answer: Ok(response) });
                 }
@@ -248,7 +308,7 @@ impl Network {
         request: Request,
         unanswered: bool,
     ) {
-        let (here, there) = (self.node(to).connections.get(&from), self.node(from).connections.get(&to));
+        let (here, there) = (self.node(to).connections.get(from), self.node(from).connections.get(to));
         let (Some(_), Some(&Connection { binding, .. })) = (here, there) else {
             // Of a machine that is down nothing is heard; one that runs again says that it knows no such connection.
             let unknown = there.map(|connection| connection.epoch);
@@ -294,7 +354,7 @@ impl Network {
         self.count_bytes(from, waiting.caller, frame.len());
         self.touch(from, waiting.caller);
         let Waiting { caller, call, ticket, unanswered, .. } = waiting;
-        if !unanswered && self.calls.get(&(caller, call)) == Some(&ticket) {
+        if !unanswered && self.waits(caller, (call, ticket)) {
             self.send((from, caller), (call, ticket), Cargo::Answer(response), (self.now, frame.len()));
         }
     }
@@ -318,13 +378,13 @@ impl Network {
         to: Option<NodeIndex>,
     ) {
         let silent = |to: &NodeIndex| {
-            let standing = self.node(from).connections.get(to);
+            let standing = self.node(from).connections.get(*to);
             standing.is_some_and(|connection| connection.heard < began && connection.stands < self.now)
         };
         if let Some(to) = to.filter(silent) {
-            self.at(from).connections.remove(&to);
+            self.at(from).connections.remove(to);
             self.schedule(Span::ZERO, Happening::Down { at: from, peer: to });
-            self.at(to).connections.remove(&from);
+            self.at(to).connections.remove(from);
             let heard = if self.cuts.block(from, to) { SILENCE } else { self.latency(from, to) };
             self.schedule(heard, Happening::Down { at: to, peer: from });
         }
@@ -332,19 +392,24 @@ impl Network {
     }
 
     pub(super) fn fail(&mut self, from: NodeIndex, (call, ticket): (CallId, u64), error: CallError) {
-        if self.calls.get(&(from, call)) == Some(&ticket) {
+        if self.waits(from, (call, ticket)) {
             self.calls.remove(&(from, call));
             self.hand_over(from, Input::Answer { call, answer: Err(error) });
         }
     }
 
-    /// Fails a call with the next batch, since the one that asked is still being carried out.
-    fn fail_soon(&mut self, from: NodeIndex, call: CallId, error: CallError) {
+    /// Fails a call with a later batch, since the one that asked is still being carried out.
+    fn fail_soon(&mut self, from: NodeIndex, call: CallId, error: CallError, wait: Span) {
         if self.calls.remove(&(from, call)).is_some() {
             let input = Box::new(Input::Answer { call, answer: Err(error) });
             let life = self.node(from).life;
-            self.schedule(Span::ZERO, Happening::Owed { to: from, life, input });
+            self.schedule(wait, Happening::Owed { to: from, life, input });
         }
+    }
+
+    /// Whether a node waits for the answer to this call.
+    pub(super) fn waits(&self, from: NodeIndex, (call, ticket): (CallId, u64)) -> bool {
+        self.calls.get(&(from, call)).is_some_and(|asked| asked.ticket == ticket)
     }
 
     /// One-way latency of a pair: the same in every run with the same seed, and in both directions.

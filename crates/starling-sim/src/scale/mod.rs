@@ -93,6 +93,8 @@ pub struct Outcome {
     pub handshakes_per_join: f64,
     /// Requests of a node until everybody had joined and was listed, on average.
     pub requests_per_listing: f64,
+    /// Dials of a node until then that were refused, since the other side had no seat left; on average.
+    pub refused_per_listing: f64,
     /// Requests of a lookup, on average.
     pub requests_per_lookup: f64,
     /// Processor time of a lookup, of all nodes together, on average.
@@ -152,6 +154,7 @@ pub fn run(
         requests_per_join: per_node(joined.requests),
         handshakes_per_join: per_node(joined.handshakes),
         requests_per_listing: per_node(listing.requests),
+        refused_per_listing: per_node(listing.refused),
         requests_per_lookup: looked_up.requests,
         lookup_cpu: lookup_cpu.div_f64(LOOKUPS as f64),
         top1: looked_up.top1,

@@ -21,6 +21,7 @@ catalogue![
     "crashes",
     "diurnal-wave",
     "everyone-restarts",
+    "few-seats",
     "flash-crowd",
     "full-disks",
     "island-merges",

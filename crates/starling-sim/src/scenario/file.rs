@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 
 use serde::Deserialize;
+use starling_overlay::seats::SeatLimits;
 use starling_proto::time::Span;
 
 use crate::checks::sometimes::Sometimes;
@@ -52,6 +53,8 @@ pub struct Crowd {
     pub friends: usize,
     /// How many share one /24.
     pub per_street: usize,
+    /// Connections that each may have.
+    pub seats: SeatLimits,
 }
 
 /// What happens for a time.
@@ -165,6 +168,7 @@ struct Raw {
     friends: usize,
     #[serde(default = "one")]
     per_street: usize,
+    seats: Option<usize>,
     #[serde(default)]
     terrain: Terrain,
     healing_s: u64,
@@ -242,11 +246,12 @@ impl Raw {
         within("healing_s", self.healing_s, 1, SECONDS)?;
         within("recall_percent", u64::from(self.recall_percent), 0, 100)?;
         within("phases", self.phase.len() as u64, 1, 64)?;
+        let seats = self.seats.map(seats).transpose()?.unwrap_or_default();
         let Self { nodes, clients, listed, friends, per_street, .. } = self;
         Ok(Scenario {
             about: self.about,
             terrain: self.terrain,
-            crowd: Crowd { nodes, clients, listed, friends, per_street },
+            crowd: Crowd { nodes, clients, listed, friends, per_street, seats },
             phases: self.phase.into_iter().map(RawPhase::check).collect::<Result<_, _>>()?,
             healing: Span::from_secs(self.healing_s),
             recall_percent: self.recall_percent,
@@ -335,6 +340,14 @@ fn millionths(what: &'static str, found: u32) -> Result<Chance, ScenarioError> {
     Ok(Chance::per_million(found))
 }
 
+/// So many connections, three quarters of them for others' dials, as they are shared out where nothing is said.
+fn seats(connections: usize) -> Result<SeatLimits, ScenarioError> {
+    let standard = SeatLimits::default();
+    within("seats", connections as u64, 4, standard.connections as u64)?;
+    let incoming = connections.saturating_sub(connections / 4);
+    Ok(SeatLimits { connections, incoming, ..standard })
+}
+
 fn churn(name: &str) -> Result<Churn, ScenarioError> {
     match name {
         "kad" => Ok(Churn::KAD),
@@ -357,7 +370,14 @@ mod tests {
         let phase = &scenario.phases[0];
         assert_eq!((phase.links, phase.nodes), (LinkFaults::default(), NodeFaults::default()));
         assert_eq!((phase.events, phase.cut, phase.churn), (Events::default(), None, None));
-        assert_eq!(scenario.recall_percent, 100);
+        assert_eq!((scenario.recall_percent, scenario.crowd.seats), (100, SeatLimits::default()));
+    }
+
+    #[test]
+    fn a_quarter_of_few_seats_is_for_ones_own_dials() {
+        let scenario = Scenario::parse(&LEAST.replace("nodes = 3", "nodes = 3\nseats = 16")).unwrap();
+        let SeatLimits { connections, incoming, .. } = scenario.crowd.seats;
+        assert_eq!((connections, incoming), (16, 12));
     }
 
     #[test]
@@ -368,6 +388,7 @@ mod tests {
         let out = |what, least, most, found| ScenarioError::OutOfBounds { what, least, most, found };
         assert_eq!(refused("nodes = 3", "nodes = 0"), out("nodes", 1, 10_000, 0));
         assert_eq!(refused("nodes = 3", "nodes = 3\nfriends = 2"), out("friends", 0, 1, 2));
+        assert_eq!(refused("nodes = 3", "nodes = 3\nseats = 3"), out("seats", 4, 512, 3));
         let lossy = refused("seconds = 5", "seconds = 5\nloss_percent = 91");
         assert_eq!(lossy, out("loss_percent", 0, 90, 91));
         let churn = refused("seconds = 5", "seconds = 5\nchurn = \"cad\"");

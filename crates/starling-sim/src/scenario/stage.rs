@@ -67,10 +67,11 @@ impl<'a> Stage<'a> {
     ) -> Self {
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
         dice.set_stream(1);
+        let (terrain, seats) = (scenario.terrain, scenario.crowd.seats);
         Self {
             scenario,
             seed,
-            network: Network::new(World { seed, terrain: scenario.terrain, ..World::default() }),
+            network: Network::new(World { seed, terrain, seats, ..World::default() }),
             dice,
             ledger: Ledger::default(),
             users: Users::default(),

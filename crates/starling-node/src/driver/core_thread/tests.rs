@@ -12,6 +12,7 @@ use starling_core::memory::MemoryStore;
 use starling_core::storage::{CoreStore, Slot, SlotStore as _};
 use starling_core::view::Profile;
 use starling_crypto::stamp::{StampPolicy, StampSubject};
+use starling_overlay::seats::SeatLimits;
 use starling_proto::addr::Peer;
 use starling_proto::frame::FrameKind;
 use starling_proto::ids::{NodeId, PublisherKey};
@@ -21,7 +22,6 @@ use starling_proto::version::ProtocolVersion;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::*;
-use crate::limits::Limits;
 use crate::pool::Seats;
 
 /// Everything that left, in order: shared with the fakes.
@@ -319,7 +319,7 @@ fn peer_up() -> Item {
         observed: None,
         addresses: Vec::new(),
     };
-    let seat = Arc::new(Seats::new(Limits::default()).outgoing().unwrap());
+    let seat = Arc::new(Seats::new(SeatLimits::default()).outgoing().unwrap());
     Item::PeerUp { remote: remote(), hello, dialled: true, _seat: seat }
 }
 

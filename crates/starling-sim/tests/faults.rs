@@ -101,3 +101,26 @@ fn a_one_way_cut_silences_what_stands() {
     network.run_for(Span::from_hours(1));
     assert_eq!(network.node(BOB).overlay().unwrap().peers(), 1, "they found each other again");
 }
+
+#[test]
+fn an_island_finds_the_network_that_it_was_told_of() {
+    let mut network = network(6);
+    let door = |network: &Network, of: usize| {
+        let node = network.node(NodeIndex(of));
+        Command::Join(vec![JoinAddr { key: node.key(), address: node.address() }])
+    };
+    let island = BTreeSet::from([NodeIndex(4), NodeIndex(5)]);
+    network.part(Some(Partition::Sides(island)));
+    for (node, through) in [(1, 0), (2, 0), (3, 0), (4, 0), (5, 4)] {
+        let join = door(&network, through);
+        network.run_command(NodeIndex(node), join).unwrap();
+    }
+    network.run_for(Span::from_secs(120));
+    let known = |network: &Network| -> Vec<usize> {
+        network.nodes().map(|node| node.overlay().unwrap().peers()).collect()
+    };
+    assert_eq!(known(&network), [3, 3, 3, 3, 1, 1]);
+    network.part(None);
+    let whole = network.run_until(Span::from_secs(300), |network| known(network) == [5; 6]);
+    assert!(whole, "{:?}", known(&network));
+}

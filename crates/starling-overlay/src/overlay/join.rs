@@ -102,7 +102,8 @@ impl Overlay {
         self.join.tries = self.join.tries.saturating_add(1);
         if !self.table.is_empty() {
             self.join.pause = self.config.upkeep.join_retry;
-            self.upkeep.joined(now, &self.table, &self.config);
+            let on_island = self.is_on_island();
+            self.upkeep.joined(now, &self.table, on_island, &self.config);
             self.join_done();
         } else if self.links.is_empty() || self.join.tries >= TRIES {
             let pause = self.join.pause.jittered(context.random());

@@ -114,13 +114,24 @@ impl Overlay {
         target: NodeId,
         width: usize,
     ) -> Result<(), StorageError> {
+        self.begin_lookup_with(context, (kind, target, width), None)
+    }
+
+    /// The same, and asks `stranger` besides.
+    pub(super) fn begin_lookup_with(
+        &mut self,
+        context: &mut Context<'_>,
+        (kind, target, width): (TaskKind, NodeId, usize),
+        stranger: Option<Peer>,
+    ) -> Result<(), StorageError> {
         let mut known: Vec<Peer> =
             self.table.closest(&target, width.max(limits::K)).iter().map(|contact| contact.peer()).collect();
         if known.is_empty() || matches!(kind, TaskKind::Join) {
             known.extend_from_slice(self.join.seeds());
         }
         let mut lookup = Lookup::new(self.me, target, width, known, (self.config.lookup, context.now.tick));
-        lookup.meet(self.newest(self.config.lookup.newest));
+        let newest = self.newest(self.config.lookup.newest);
+        lookup.meet(newest.into_iter().chain(stranger).collect());
         if target == self.id {
             lookup.is_at_home();
         }

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use starling_proto::addr::Peer;
 use starling_proto::limits;
 use starling_proto::message::Request;
 use starling_proto::time::{Span, Tick};
@@ -18,6 +19,9 @@ use crate::table::Table;
 /// Who has just come to serve looks around once more after this long: by then those who came at the same moment are
 /// known to somebody.
 const SECOND_LOOK: Span = Span::from_secs(60);
+/// Who knows only a few, and of others who are not among them, may be on an island: they look around after this long,
+/// then after ever longer pauses, until those are as long as everybody's.
+const ISLAND_LOOK: Span = Span::from_secs(8);
 /// The shortest pause between two liveness pings.
 const PING_PAUSE: Span = Span::from_secs(2);
 /// The pause before a contact that failed is pinged again.
@@ -33,6 +37,8 @@ pub(super) struct Upkeep {
     neighbourhood: Option<Tick>,
     /// Whether the next look around is to be followed by another soon.
     look_again: bool,
+    /// The pause before the next look around, on an island.
+    island: Span,
     buckets: VecDeque<usize>,
     ping: Tick,
     sweep: Tick,
@@ -46,6 +52,7 @@ impl Upkeep {
             at: Some(now),
             neighbourhood: None,
             look_again: false,
+            island: ISLAND_LOOK,
             buckets,
             ping: now,
             sweep: now,
@@ -63,12 +70,24 @@ impl Upkeep {
     }
 
     /// We are in: fill the buckets that the way in has left open, the nearest first.
-    pub(super) fn joined(&mut self, now: Tick, table: &Table, config: &Config) {
+    pub(super) fn joined(&mut self, now: Tick, table: &Table, on_island: bool, config: &Config) {
         let open = |(_, size): &(usize, usize)| *size < config.table.bucket;
         self.buckets = table.bucket_sizes().enumerate().filter(open).map(|(index, _)| index).rev().collect();
-        if self.neighbourhood.is_none() {
-            self.neighbourhood = Some(now.after(config.upkeep.neighbourhood));
+        self.island = ISLAND_LOOK;
+        let first = now.after(if on_island { ISLAND_LOOK } else { config.upkeep.neighbourhood });
+        self.neighbourhood = Some(self.neighbourhood.map_or(first, |at| at.min(first)));
+    }
+
+    /// The pause until the next look around.
+    fn pause(&mut self, on_island: bool, config: &Config) -> Span {
+        if core::mem::take(&mut self.look_again) {
+            return SECOND_LOOK;
         }
+        if !on_island {
+            return config.upkeep.neighbourhood;
+        }
+        self.island = self.island.times(2).min(config.upkeep.neighbourhood);
+        self.island
     }
 
     /// The peers around us are to be looked up now, and once more soon.
@@ -116,10 +135,10 @@ impl Overlay {
             return Ok(());
         }
         if self.upkeep.neighbourhood.is_some_and(|at| at <= now) {
-            let again = core::mem::take(&mut self.upkeep.look_again);
-            let pause = if again { SECOND_LOOK } else { self.config.upkeep.neighbourhood };
+            let stranger = self.stranger(context)?;
+            let pause = self.upkeep.pause(self.is_small() && stranger.is_some(), &self.config);
             self.upkeep.neighbourhood = Some(now.after(pause.jittered(context.random())));
-            return self.begin_lookup(context, TaskKind::Refresh, self.id, limits::K);
+            return self.begin_lookup_with(context, (TaskKind::Refresh, self.id, limits::K), stranger);
         }
         if self.upkeep.buckets.is_empty()
             && let Some((index, since)) = self.table.least_looked_up()
@@ -131,6 +150,27 @@ impl Overlay {
         let place = self.table.place_in(index, context.rng);
         self.table.looked_up(&place, now);
         self.begin_lookup(context, TaskKind::Refresh, place, self.config.upkeep.refresh_width)
+    }
+
+    /// Whether the network, as far as we know it, is smaller than what a record lies with.
+    fn is_small(&self) -> bool {
+        self.table.len() < limits::K
+    }
+
+    /// Whether those through whom we came in may be the smaller part of a network: we know few, and not all of those whom
+    /// we were told of.
+    pub(super) fn is_on_island(&self) -> bool {
+        self.is_small() && self.join.seeds().iter().any(|seed| self.table.get(&seed.key()).is_none())
+    }
+
+    /// Somebody whom we were told of or knew before, and who is not among those we know now: asked at each look around,
+    /// since two parts of a network that have lost each other know of each other only so.
+    fn stranger(&self, context: &mut Context<'_>) -> Result<Option<Peer>, StorageError> {
+        let mut known = context.store.known_peers()?;
+        known.extend_from_slice(self.join.seeds());
+        known.retain(|peer| peer.key() != self.me && self.table.get(&peer.key()).is_none());
+        let drawn = usize::try_from(context.random()).unwrap_or_default().checked_rem(known.len());
+        Ok(drawn.and_then(|index| known.into_iter().nth(index)))
     }
 
     fn ping_stalest(&mut self, context: &Context<'_>) {

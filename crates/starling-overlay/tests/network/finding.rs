@@ -22,7 +22,8 @@ fn all_true(net: &mut Net, count: u64, width: usize) -> f64 {
         else {
             panic!("no lookup")
         };
-        let found: Vec<NodeKey> = peers.iter().map(starling_proto::addr::Peer::key).collect();
+        // A place that looks too empty is looked up more widely: the closest come first all the same.
+        let found: Vec<NodeKey> = peers.iter().map(starling_proto::addr::Peer::key).take(width).collect();
         assert_eq!(found, truth, "lookup {n}");
         all += requests;
     }

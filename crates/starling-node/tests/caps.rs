@@ -19,6 +19,7 @@ use starling_node::limits::Limits;
 use starling_node::transport::{Connection, QuicConnection, QuicTransport, SendHalf, Transport};
 use starling_overlay::seats::SeatLimits;
 use starling_proto::message::{Hello, Mode, Request};
+use starling_proto::time::Span;
 use starling_proto::version::ProtocolVersion;
 use support::{TestNode, bare, loopback, node_config, within};
 
@@ -43,10 +44,13 @@ async fn exchange(connection: &QuicConnection, request: &Request) -> bool {
     within(receive.read_to_end(100_000)).await.is_ok_and(|frame| !frame.is_empty())
 }
 
+fn seats(incoming: usize, fresh: Span) -> Limits {
+    Limits { seats: SeatLimits { incoming, fresh, ..SeatLimits::default() }, ..Limits::default() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn spm_03_connections_above_the_bound_are_refused_and_others_live_on() {
-    let limits = Limits { seats: SeatLimits { incoming: 3, ..SeatLimits::default() }, ..Limits::default() };
-    let node = TestNode::start_with(1, limits).await;
+async fn spm_03_while_all_seats_are_in_use_others_are_refused_and_those_inside_live_on() {
+    let node = TestNode::start_with(1, seats(3, Span::from_hours(1))).await;
     let mut crowd = Vec::new();
     for seed in 10..20 {
         let stranger = bare(seed).await;
@@ -61,6 +65,27 @@ async fn spm_03_connections_above_the_bound_are_refused_and_others_live_on() {
     // A crowd of strangers does not keep us from dialling.
     let friend = TestNode::start(2).await;
     assert!(node.ping(friend.address()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spm_03_who_comes_takes_the_place_of_whoever_has_been_idle_but_not_of_the_oldest() {
+    let mut node = TestNode::start_with(1, seats(4, Span::ZERO)).await;
+    let mut inside = Vec::new();
+    for seed in 10..14 {
+        let stranger = bare(seed).await;
+        inside.push((greeted(&stranger, &node).await.unwrap(), stranger));
+    }
+    for (connection, _) in inside.iter().rev() {
+        assert!(exchange(connection, &Request::Ping).await);
+    }
+    let newcomer = bare(20).await;
+    let connection = greeted(&newcomer, &node).await.expect("room is made");
+    assert!(exchange(&connection, &Request::Ping).await);
+    // The last of the four was used first; the first has stood longest, so it would stay in any case.
+    node.wait_for(&Event::PeerDown(inside[3].1.key())).await;
+    for (connection, _) in &inside[..3] {
+        assert!(exchange(connection, &Request::Ping).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

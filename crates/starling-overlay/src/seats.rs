@@ -41,6 +41,8 @@ pub struct SeatLimits {
     pub incoming_per_group: usize,
     /// See [`INCOMING_PER_NETWORK`].
     pub incoming_per_network: usize,
+    /// See [`FRESH`].
+    pub fresh: Span,
 }
 
 impl Default for SeatLimits {
@@ -50,6 +52,7 @@ impl Default for SeatLimits {
             incoming: INCOMING,
             incoming_per_group: INCOMING_PER_GROUP,
             incoming_per_network: INCOMING_PER_NETWORK,
+            fresh: FRESH,
         }
     }
 }
@@ -143,13 +146,13 @@ impl Seats {
     }
 
     /// The connection that makes room for one from `group`: of those whose end gives it a seat the one that has been
-    /// idle longest, if it has been for [`FRESH`]. Those of others that have stood longest are safe.
+    /// idle longest, if it has been for [`SeatLimits::fresh`]. Those of others that have stood longest are safe.
     pub fn room_for<K>(&self, group: AddressGroup, mut standing: Vec<Standing<K>>) -> Option<K> {
         let incoming = standing.iter().filter(|other| other.from.is_some()).count();
         standing.sort_by_key(|other| (other.from.is_none(), other.began));
         let safe = incoming.min(self.limits.incoming / SAFE);
         let idle = standing.into_iter().skip(safe).filter(|other| {
-            let rested = other.idle.is_some_and(|idle| idle >= FRESH);
+            let rested = other.idle.is_some_and(|idle| idle >= self.limits.fresh);
             rested && self.gives_seat(other.from, group)
         });
         Self::room_for_dial(idle)

@@ -235,3 +235,25 @@ fn what_a_third_of_all_go_betweens_drop_is_placed_by_others() {
     let found = search(&mut network, NodeIndex(9), &["person000"]).unwrap();
     assert_eq!(found.results.len(), 1, "seed {seed}: what counts as placed is there");
 }
+
+#[test]
+fn what_another_own_device_says_hides_more_and_never_less() {
+    let mut network = network(31, 8, PassOn::Off, 0);
+    let phone = network.add_device(BOB, setup(9));
+    let door = JoinAddr { key: network.node(BOB).key(), address: network.node(BOB).address() };
+    network.command(phone, Command::Join(vec![door]));
+    let chosen = |network: &mut Network, of| match network.run_command(of, Command::ShowSettings) {
+        Ok(CommandOutput::Settings(settings)) => (settings.pass_on, settings.read_receipts),
+        other => panic!("{other:?}"),
+    };
+    network.run_for(Span::from_secs(180));
+    assert_eq!(chosen(&mut network, phone), (PassOn::Off, true));
+    choose(&mut network, BOB, PassOn::All);
+    network.run_for(Span::from_secs(60));
+    assert_eq!(chosen(&mut network, phone).0, PassOn::All, "what hides more is heard");
+    let changes = Changes { pass_on: Some(PassOn::Off), read_receipts: Some(false), ..Changes::default() };
+    network.run_command(phone, Command::SetSettings(changes)).unwrap();
+    network.run_for(Span::from_secs(60));
+    assert_eq!(chosen(&mut network, BOB), (PassOn::All, false), "the rest is heard, but not to hide less");
+    assert_eq!(chosen(&mut network, phone), (PassOn::Off, false));
+}

@@ -110,7 +110,9 @@ const SELECT_STATUS: &str = "SELECT conversation, mine, state FROM messages WHER
 
 const UPDATE_STATE: &str = "UPDATE messages SET state = ?2 WHERE id = ?1";
 
-const SELECT_KNOWN: &str = "SELECT conversation, position, digest FROM messages WHERE id = ?1";
+/// What a row's words depend on; whether it is searched as [`is_searched`] says.
+const SELECT_KNOWN: &str =
+    "SELECT conversation, position, digest, kind = 1 AND lives_s IS NULL FROM messages WHERE id = ?1";
 
 const INSERT: &str = "
     INSERT INTO messages (id, conversation, author, mine, sequence, hash, position, sent_at_ms, received_at_ms, state,
@@ -323,7 +325,8 @@ pub(crate) fn after(
     select.query_map((number, limit), numbered)?.collect()
 }
 
-/// Writes a new row and its words; of one that is there its words only if the text or the place is another one.
+/// Writes a new row and its words; of one that is there its words only if the text or the place is another one, or if only one
+/// of both is searched.
 fn write(connection: &Connection, row: &MessageRow) -> rusqlite::Result<()> {
     let digest = Digest::of(row.text.as_bytes());
     let place = Ordered(row.position);
@@ -331,9 +334,10 @@ fn write(connection: &Connection, row: &MessageRow) -> rusqlite::Result<()> {
         return add_words(connection, row);
     }
     let mut select = connection.prepare_cached(SELECT_KNOWN)?;
-    let known: ([u8; 32], Ordered, Digest) = select.query_row([row.id.as_bytes()], |row| row.try_into())?;
+    let known: ([u8; 32], Ordered, Digest, bool) =
+        select.query_row([row.id.as_bytes()], |row| row.try_into())?;
     write_row(connection, UPDATE, row, digest)?;
-    if known == (*row.conversation.as_bytes(), place, digest) {
+    if known == (*row.conversation.as_bytes(), place, digest, is_searched(row)) {
         return Ok(());
     }
     write_words(connection, known.1)?;
@@ -645,6 +649,20 @@ mod tests {
         let sound = refill("UPDATE messages SET text = 'the thirt' WHERE text = 'the third'");
         assert_eq!(sound.len(), 5, "{sound:?}");
         assert!(whole.iter().filter(|word| sound.contains(word)).count() == 5, "{sound:?}");
+    }
+
+    #[test]
+    fn the_words_come_and_go_with_what_hides_them() {
+        let connection = tables();
+        let lasting = row(1, "hello".into());
+        let hidden = MessageRow { lives: Some(Span::from_secs(1)), ..lasting.clone() };
+        let deleted = MessageRow { kind: MessageKind::Deleted, ..lasting.clone() };
+        for (shown, words) in
+            [(&hidden, 0), (&lasting, 1), (&hidden, 0), (&lasting, 1), (&deleted, 0), (&lasting, 1)]
+        {
+            write(&connection, shown).unwrap();
+            assert_eq!(index(&connection).len(), words, "{shown:?}");
+        }
     }
 
     #[test]

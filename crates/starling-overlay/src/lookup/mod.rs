@@ -88,6 +88,7 @@ pub struct Lookup {
     /// How many of the peers that we know ourselves are asked, whoever else is named; with none, the newest are not either.
     entries: usize,
     newest: Vec<NodeKey>,
+    widened: bool,
     requests: u32,
     began: Tick,
     timeout: Tick,
@@ -123,6 +124,7 @@ impl Lookup {
             parallelism: if wide { config.parallelism_max } else { config.parallelism_min },
             entries: if wide { config.entries } else { 0 },
             newest: Vec::new(),
+            widened: false,
             requests: 0,
             began: now,
             timeout: now,
@@ -172,8 +174,15 @@ impl Lookup {
         self.requests
     }
 
+    /// Whether it has been made wider.
+    #[must_use]
+    pub const fn is_widened(&self) -> bool {
+        self.widened
+    }
+
     /// Goes on as a wider lookup, with what it knows and fresh budgets.
     pub fn widen(&mut self, width: usize, now: Tick) {
+        self.widened = true;
         self.width = width.clamp(self.width, limits::ANSWER_PEERS);
         self.shortlist.raise_bound(self.width.saturating_mul(CANDIDATES_PER_PLACE));
         self.parallelism = self.config.parallelism_max;
@@ -181,6 +190,14 @@ impl Lookup {
         self.began = now;
         self.window = None;
         self.ended = false;
+    }
+
+    /// Of those within `radius` of the target (the first 64 bits of the distance), who were made to be there, the closest
+    /// [`limits::K`] count from now on, and all within the width are asked. `contacts` of ours beyond it are asked first.
+    pub fn look_beyond(&mut self, radius: u64, contacts: Vec<Peer>) {
+        self.thinning = None;
+        self.shortlist.look_beyond(radius);
+        contacts.into_iter().for_each(|peer| self.shortlist.add(peer, SourceId::OURSELVES));
     }
 
     /// Takes what happened; worth a [`Self::poll`] afterwards.

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 
 use starling_proto::addr::Peer;
 use starling_proto::ids::{Distance, NodeId, NodeKey};
+use starling_proto::limits;
 use starling_proto::time::Tick;
 
 use super::hearsay::{Hearsay, SourceId};
@@ -64,6 +65,8 @@ pub(super) struct Shortlist {
     credits: Vec<Credit>,
     bound: usize,
     dead_per_source: u16,
+    /// So far from the target reaches a crowd that was made to be there.
+    crowd: Option<u64>,
 }
 
 /// The closest candidates that can still be, or have become, part of the result.
@@ -80,7 +83,12 @@ pub(super) struct Window {
 impl Shortlist {
     pub(super) fn new(target: NodeId, bound: usize, dead_per_source: u16) -> Self {
         let credits = [Credit::default()].to_vec();
-        Self { target, candidates: Vec::new(), credits, bound, dead_per_source }
+        Self { target, candidates: Vec::new(), credits, bound, dead_per_source, crowd: None }
+    }
+
+    /// Of those within `radius` only the closest count from now on.
+    pub(super) const fn look_beyond(&mut self, radius: u64) {
+        self.crowd = Some(radius);
     }
 
     pub(super) fn raise_bound(&mut self, bound: usize) {
@@ -145,11 +153,13 @@ impl Shortlist {
         self.candidates.insert(at, candidate);
     }
 
-    /// The closest of those that we knew ourselves and that are not silent.
+    /// The closest of those that we knew ourselves, that are not silent, and not in a crowd.
     pub(super) fn own(&self, count: usize) -> Vec<usize> {
         let silent = |candidate: &Candidate| matches!(candidate.standing, Standing::Slow | Standing::Failed);
         let own = |candidate: &Candidate| {
-            candidate.said.sources().any(|source| source == SourceId::OURSELVES) && !silent(candidate)
+            candidate.said.sources().any(|source| source == SourceId::OURSELVES)
+                && !silent(candidate)
+                && !self.is_in_crowd(candidate)
         };
         let places = self.candidates.iter().enumerate().filter(|(_, candidate)| own(candidate));
         places.map(|(index, _)| index).take(count).collect()
@@ -204,8 +214,9 @@ impl Shortlist {
             if window.members.len() >= width {
                 return window;
             }
+            let is_full = window.members.len() >= limits::K && self.is_in_crowd(candidate);
             match candidate.standing {
-                standing if !counts(standing) => {}
+                standing if !counts(standing) || is_full => {}
                 Standing::New if self.is_doubtful(candidate) => doubtful.push(index),
                 _ => match candidate.group_within(&caps, 1) {
                     Some(group) => {
@@ -240,6 +251,10 @@ impl Shortlist {
             });
             factor = factor.saturating_mul(2);
         }
+    }
+
+    fn is_in_crowd(&self, candidate: &Candidate) -> bool {
+        self.crowd.is_some_and(|radius| candidate.leading <= radius)
     }
 
     /// Whether everybody who named it has named more dead peers than their living ones excuse.

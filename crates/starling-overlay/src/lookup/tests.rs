@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use starling_proto::time::Span;
 
 use super::*;
+use crate::leading::leading;
 
 fn key(n: u32) -> NodeKey {
     let mut bytes = [0; 32];
@@ -113,6 +114,28 @@ fn byz_02_a_wide_lookup_asks_whom_it_knows_even_if_closer_ones_are_named() {
     };
     assert_eq!(honest_found(80), 40, "every second one of the eighty closest");
     assert_eq!(honest_found(20), 0, "a narrow one asks nobody who is farther");
+}
+
+/// A hundred identities were made to be the closest; they name one another alone, and whoever is honest names them first. Of
+/// those that we know three are honest, and far.
+#[test]
+fn byz_03_beyond_a_crowd_are_those_who_would_be_closest_without_it() {
+    let world = sorted((1..=1000).map(peer).collect());
+    let (crowd, honest) = world.split_at(100);
+    let answer = |p: &Peer| {
+        let is_made = crowd.iter().any(|member| member.key() == p.key());
+        Some(if is_made { crowd[..80].to_vec() } else { [&crowd[..20], &honest[..60]].concat() })
+    };
+    let found = |looks_beyond: bool| {
+        let mut lookup = lookup(80, crowd[..40].to_vec());
+        if looks_beyond {
+            let target = *lookup.target();
+            lookup.look_beyond(leading(&crowd[99].key().node_id(), &target), honest[500..503].to_vec());
+        }
+        run(lookup, answer).0.peers.into_iter().map(|(peer, _)| peer.key()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(false), keys(&crowd[..80]));
+    assert_eq!(found(true), keys(crowd[..20].iter().chain(&honest[..60])), "eighty in all");
 }
 
 /// The closest hundred of every second peer collude, and among those that we know are no others near the target, but one whom we

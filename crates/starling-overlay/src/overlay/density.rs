@@ -40,6 +40,11 @@ impl Overlay {
         self.is_crowded(target, found) || self.spacing(target, found).is_some_and(is_sparse)
     }
 
+    /// How far a crowd reaches.
+    pub(super) fn crowd_radius(&self) -> u64 {
+        self.neighbourhood().unwrap_or(0) / CROWDED
+    }
+
     /// How far away the twentieth of those found is, and our own twentieth neighbour.
     fn spacing(&self, target: &NodeId, found: &Found) -> Option<(u64, u64)> {
         let (last, _) = found.peers.get(SAMPLE.saturating_sub(1))?;

@@ -21,9 +21,11 @@ use crate::config::RecordsConfig;
 use crate::group::AddressGroup;
 use crate::holder::Offer;
 use crate::io::{Command, OpId, OpResult, Output};
+use crate::leading::leading;
 use crate::lookup::{Found, Lookup, LookupOutput, Thinning};
 use crate::sampling::{Samples, Sampling};
 use crate::storage::StorageError;
+use crate::table::Contact;
 use crate::task::asking::Asking;
 use crate::task::passing::Passing;
 use crate::task::placing::{Placing, PlacingInput, PlacingOutput};
@@ -162,9 +164,8 @@ impl Overlay {
                     }
                     Some(LookupOutput::Done(found)) => {
                         self.table.looked_up(lookup.target(), context.now.tick);
-                        let wide = self.config.records.fetch_width_wide;
-                        if lookup.width() < wide && self.widens(&task.kind, lookup.target(), &found) {
-                            lookup.widen(self.config.records.fetch_width_wide, context.now.tick);
+                        if !lookup.is_widened() && self.widens(&task.kind, lookup, &found) {
+                            self.widen(lookup, &found, context.now.tick);
                             continue;
                         }
                         self.found(context, &mut task.kind, found)?
@@ -252,11 +253,29 @@ impl Overlay {
     }
 
     /// Whether a lookup goes on as a wide one: it fetched nothing, or whom it found cannot be all there are.
-    fn widens(&self, kind: &TaskKind, target: &NodeId, found: &Found) -> bool {
+    fn widens(&self, kind: &TaskKind, lookup: &Lookup, found: &Found) -> bool {
+        let (target, records) = (lookup.target(), &self.config.records);
+        let is_narrow = lookup.width() < records.fetch_width_wide;
         match kind {
-            TaskKind::Fetch(_, gathering) => gathering.harvest.is_empty() || self.is_odd(target, found),
-            TaskKind::Find(_) | TaskKind::Query(..) | TaskKind::Show(_) => self.is_odd(target, found),
+            TaskKind::Fetch(_, gathering) => {
+                is_narrow && (gathering.harvest.is_empty() || self.is_odd(target, found))
+            }
+            TaskKind::Find(_) | TaskKind::Query(..) | TaskKind::Show(_) => {
+                is_narrow && self.is_odd(target, found)
+            }
+            TaskKind::Store(..) => records.store_width > records.replicas && self.is_crowded(target, found),
             _ => false,
+        }
+    }
+
+    fn widen(&self, lookup: &mut Lookup, found: &Found, now: Tick) {
+        let target = *lookup.target();
+        lookup.widen(self.config.records.fetch_width_wide, now);
+        if self.is_crowded(&target, found) {
+            let radius = self.crowd_radius();
+            let is_beyond = |contact: &Contact| leading(&target, contact.id()) > radius;
+            let contacts = self.table.closest_among(&target, self.config.lookup.entries, is_beyond);
+            lookup.look_beyond(radius, contacts.into_iter().map(Contact::peer).collect());
         }
     }
 
@@ -319,7 +338,6 @@ impl Overlay {
         if self.is_crowded(&target, found) {
             // Most of the closest were made to be there: everybody around is to hold it.
             records.spread = records.store_width;
-            ranked.extend(found.named.iter().map(|(peer, group)| (Member::Peer(peer.clone()), Some(*group))));
             return ReplicaSet::choose(ranked, &records, context.rng);
         }
         let mut set = ReplicaSet::choose(ranked, &records, context.rng);

@@ -134,10 +134,12 @@ fn ground(protocol: Protocol) -> impl Iterator<Item = Scenario> {
     [
         one("ground-20", own(20), 0, Task::Fetch),
         one("ground-40", own(40), 0, Task::Fetch),
+        one("ground-200", own(200), 0, Task::Fetch),
         one("ground-200-street", Some(GroundSetup { identities: 200, streets: Some(1) }), 0, Task::Fetch),
         one("ground-20-colluders-20", own(20), 20, Task::Fetch),
         one("ground-40-colluders-20", own(40), 20, Task::Fetch),
         one("ground-40-colluders-50", own(40), 50, Task::Fetch),
+        one("ground-200-colluders-50", own(200), 50, Task::Fetch),
         one("ground-20-frozen", own(20), 0, Task::FetchNewest),
         one("ground-20-search", own(20), 0, Task::Search),
         one("ground-40-search", own(40), 0, Task::Search),

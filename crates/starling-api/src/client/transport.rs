@@ -163,10 +163,26 @@ where
 
 fn not_connected(error: io::Error) -> ClientError {
     match error.kind() {
-        // Without a listener a port refuses, and a Unix socket refuses or is not there.
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+        // Without a listener a port refuses, and a Unix socket refuses or is not there. A listener that ends resets
+        // whoever stands in its queue.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset | io::ErrorKind::NotFound => {
             ClientError::NotRunning(NotRunning::NobodyListens)
         }
         _ => ClientError::Connect(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_ends_while_we_stand_in_its_queue_is_not_running() {
+        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset, io::ErrorKind::NotFound] {
+            let error = not_connected(kind.into());
+            assert!(matches!(error, ClientError::NotRunning(NotRunning::NobodyListens)), "{kind}: {error}");
+        }
+        let error = not_connected(io::ErrorKind::PermissionDenied.into());
+        assert!(matches!(error, ClientError::Connect(_)), "{error}");
     }
 }

@@ -48,20 +48,36 @@ impl AddressGroup {
     /// The group of an address.
     #[must_use]
     pub fn of(address: &SocketAddr) -> Self {
-        let ip = address.ip().to_canonical();
-        match ip {
-            _ if ip.is_loopback() => Self::Loopback(*address),
-            IpAddr::V4(v4) if is_local_v4(&v4) => Self::Local(ip),
-            IpAddr::V6(v6) if is_local_v6(&v6) => Self::Local(ip),
-            IpAddr::V4(v4) => {
-                let [a, b, c, _] = v4.octets();
-                Self::V4([a, b, c])
-            }
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, e, f, ..] = v6.octets();
-                Self::V6([a, b, c, d, e, f])
-            }
+        match address {
+            SocketAddr::V4(v4) => Self::of_v4(*v4.ip(), address),
+            SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+                Some(v4) => Self::of_v4(v4, address),
+                None => Self::of_v6(*v6.ip(), address),
+            },
         }
+    }
+
+    // Asked of every contact for every answer: no more than a few comparisons.
+    fn of_v4(ip: Ipv4Addr, address: &SocketAddr) -> Self {
+        if ip.is_loopback() {
+            return Self::Loopback(*address);
+        }
+        if is_local_v4(&ip) {
+            return Self::Local(IpAddr::V4(ip));
+        }
+        let [a, b, c, _] = ip.octets();
+        Self::V4([a, b, c])
+    }
+
+    fn of_v6(ip: Ipv6Addr, address: &SocketAddr) -> Self {
+        if ip.is_loopback() {
+            return Self::Loopback(*address);
+        }
+        if is_local_v6(&ip) {
+            return Self::Local(IpAddr::V6(ip));
+        }
+        let [a, b, c, d, e, f, ..] = ip.octets();
+        Self::V6([a, b, c, d, e, f])
     }
 
     /// Whether an address of this group means something to peers elsewhere.

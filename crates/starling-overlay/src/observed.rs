@@ -87,13 +87,20 @@ impl Votes {
             Scope::PublicV4 | Scope::PublicV6 => PUBLIC_QUORUM,
             Scope::Local | Scope::Loopback => 1,
         };
-        let mut counts: BTreeMap<SocketAddr, usize> = BTreeMap::new();
-        for (_, address) in &self.0 {
-            let count = counts.entry(*address).or_default();
-            *count = count.saturating_add(1);
+        // Each that says otherwise cancels one that says so: who has more than half is left over (Boyer and Moore, "MJRTY",
+        // 1981).
+        let mut left: Option<(SocketAddr, usize)> = None;
+        for (_, said) in &self.0 {
+            left = match left {
+                Some((address, lead)) if address == *said => Some((address, lead.saturating_add(1))),
+                Some((address, lead)) if lead > 1 => Some((address, lead.saturating_sub(1))),
+                Some(_) => None,
+                None => Some((*said, 1)),
+            };
         }
-        let wins = |count: usize| count >= quorum && count.saturating_mul(2) > self.0.len();
-        counts.into_iter().find(|(_, count)| wins(*count)).map(|(address, _)| address)
+        let (address, _) = left?;
+        let count = self.0.iter().filter(|(_, said)| *said == address).count();
+        (count >= quorum && count.saturating_mul(2) > self.0.len()).then_some(address)
     }
 }
 

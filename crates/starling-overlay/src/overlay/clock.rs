@@ -1,6 +1,6 @@
 //! Whether enough unrelated peers have our time, so that what is over by the clock may be destroyed.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::VecDeque;
 
 use starling_proto::time::{Now, Span};
 
@@ -16,10 +16,10 @@ const NEAR_MIN: u64 = 60;
 /// How long a greeting counts.
 const MEMORY: Span = Span::from_hours(24);
 
-/// What the clocks of other address groups say: one word each, the latest.
+/// What the clocks of other address groups say: one word each, the latest, the oldest first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ClockVotes {
-    votes: BTreeMap<AddressGroup, Vote>,
+    votes: VecDeque<(AddressGroup, Vote)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,17 +31,17 @@ struct Vote {
 impl ClockVotes {
     /// Notes what a peer's clock says.
     pub(super) fn vote(&mut self, group: AddressGroup, minutes: u64, now: Now) {
-        if self.votes.len() >= VOTES && !self.votes.contains_key(&group) {
-            let oldest = self.votes.iter().min_by_key(|(_, vote)| vote.at.tick).map(|(group, _)| *group);
-            oldest.map(|group| self.votes.remove(&group));
+        self.votes.retain(|(other, _)| *other != group);
+        if self.votes.len() >= VOTES {
+            self.votes.pop_front();
         }
         let agrees = minutes.abs_diff(now.seconds().get() / 60) <= NEAR_MIN;
-        self.votes.insert(group, Vote { agrees, at: now });
+        self.votes.push_back((group, Vote { agrees, at: now }));
     }
 
     /// Whether enough agree with what the clock says now.
     pub(super) fn is_trusted(&self, now: Now) -> bool {
-        let valid = || self.votes.values().filter(|vote| vote.counts(now));
+        let valid = || self.votes.iter().map(|(_, vote)| vote).filter(|vote| vote.counts(now));
         let agreeing = valid().filter(|vote| vote.agrees).count();
         agreeing >= GROUPS && agreeing > valid().count().saturating_sub(agreeing)
     }

@@ -113,6 +113,7 @@ impl Overlay {
 
     pub(super) fn peer_down(&mut self, key: &NodeKey) {
         if self.links.remove(key).is_some() {
+            self.unbelieved.remove(key);
             self.holder.disconnected(key);
             self.event(Event::PeerDown(*key));
         }
@@ -138,6 +139,7 @@ impl Overlay {
         }
         self.announce(context);
         if let Some(at) = self.links.get(key).and_then(Link::next_timeout) {
+            self.unbelieved.insert(*key);
             self.wake_for_upkeep(at);
         }
         self.consider(context, key)
@@ -145,12 +147,25 @@ impl Overlay {
 
     /// Believes the peers whose word on their mode came too soon after another.
     pub(super) fn believe_late(&mut self, context: &mut Context<'_>) -> Result<(), StorageError> {
-        let now = context.now.tick;
-        let late = self.links.iter_mut().filter_map(|(key, link)| link.believe(now).then_some(*key));
-        for key in late.collect::<Vec<_>>() {
+        let (now, links) = (context.now.tick, &mut self.links);
+        let mut late = Vec::new();
+        self.unbelieved.retain(|key| {
+            let Some(link) = links.get_mut(key) else { return false };
+            if link.believe(now) {
+                late.push(*key);
+            }
+            link.next_timeout().is_some()
+        });
+        for key in late {
             self.consider(context, &key)?;
         }
         Ok(())
+    }
+
+    /// When the first of them will be believed.
+    pub(super) fn next_belief(&self) -> Option<Tick> {
+        let links = self.unbelieved.iter().filter_map(|key| self.links.get(key));
+        links.filter_map(Link::next_timeout).min()
     }
 
     /// A peer has answered a request of ours.
@@ -170,27 +185,20 @@ impl Overlay {
     /// Keeps a new contact on disk, as a way back in after a restart.
     ///
     /// Who goes is not forgotten for that: most come back, and who forgets the last ways back in, and cannot be dialled, is
-    /// alone for ever. Where there is no room, the one that has been gone for longest makes it, as long as half are gone; else
-    /// one of the newest quarter of those that are there. So neither do fresh identities push out old acquaintances, nor those
-    /// who stay all others.
+    /// alone for ever. Where there is no room, [`Cached::leaves`] says who makes it: so neither do fresh identities push out
+    /// old acquaintances, nor those who stay all others.
     fn keep_cached(&mut self, context: &mut Context<'_>, key: &NodeKey) -> Result<(), StorageError> {
         let room = self.config.upkeep.cached_peers;
         if self.holder.is_full() {
             return Ok(());
         }
         if self.cached.len() >= room && !self.cached.contains(key) {
-            let kept = context.store.known_peers()?;
-            let is_contact = |key: &NodeKey| self.table.get(key).is_some();
-            let (there, gone): (Vec<NodeKey>, Vec<NodeKey>) =
-                kept.iter().map(Peer::key).partition(is_contact);
-            let newest = there.get(room / 4).or(there.last());
-            let longest = gone.last().filter(|_| gone.len() >= room / 2);
-            let Some(leaves) = longest.or(newest) else { return Ok(()) };
-            self.forget_cached(context, leaves)?;
+            let Some(leaves) = self.cached.leaves(room, &self.table) else { return Ok(()) };
+            self.forget_cached(context, &leaves)?;
         }
         if let Some(contact) = self.table.get(key) {
             context.store.write_peer(&contact.peer(), context.now.seconds())?;
-            self.cached.insert(*key);
+            self.cached.insert(*key, context.now.seconds());
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod backups;
+mod cached;
 mod calls;
 mod clock;
 mod density;
@@ -31,6 +32,7 @@ use starling_proto::message::{Hello, Mode, Request};
 use starling_proto::time::{Now, Span, Tick};
 use starling_proto::version::ProtocolVersion;
 
+use self::cached::Cached;
 use self::calls::{Calls, Open, Purpose, Way};
 use self::clock::ClockVotes;
 use self::favours::Favours;
@@ -67,6 +69,8 @@ pub struct Overlay {
     id: NodeId,
     table: Table,
     links: BTreeMap<NodeKey, Link>,
+    /// Those of them whose word on their mode came too soon after another.
+    unbelieved: BTreeSet<NodeKey>,
     limiter: Limiter,
     observed: Observed,
     reach: Reach,
@@ -81,7 +85,7 @@ pub struct Overlay {
     repair: Repair,
     dials: Minute,
     favours: Favours,
-    cached: BTreeSet<NodeKey>,
+    cached: Cached,
     greeting: Option<(Mode, Vec<SocketAddr>)>,
     mode_changed: Option<Tick>,
     outputs: VecDeque<Output>,
@@ -115,6 +119,7 @@ impl Overlay {
             id,
             table: Table::new(id, config.table),
             links: BTreeMap::new(),
+            unbelieved: BTreeSet::new(),
             limiter: Limiter::new(config.service),
             observed: Observed::default(),
             reach: Reach::new(config.upkeep),
@@ -124,7 +129,7 @@ impl Overlay {
             calls: Calls::default(),
             tasks: BTreeMap::new(),
             waiting: VecDeque::new(),
-            cached: known.iter().map(Peer::key).collect(),
+            cached: Cached::load(&known),
             join: Join::new(config.upkeep, known, now.tick),
             upkeep: Upkeep::new(now.tick),
             repair: Repair::new(now.tick),
@@ -188,11 +193,12 @@ impl Overlay {
     /// Says how to greet from now on, if that has changed; who is connected and has heard of another mode is told.
     fn announce(&mut self, context: &Context<'_>) {
         let mode = self.reach.mode();
-        let addresses = self.observed.announced().to_vec();
-        let before = self.greeting.replace((mode, addresses.clone()));
-        if before.as_ref() == Some(&(mode, addresses.clone())) {
+        let announced = self.observed.announced();
+        if self.greeting.as_ref().is_some_and(|(was, at)| *was == mode && at == announced) {
             return;
         }
+        let addresses = announced.to_vec();
+        let before = self.greeting.replace((mode, addresses.clone()));
         self.outputs.push_back(Output::Greet { mode, addresses });
         if before.map_or(Mode::Client, |(mode, _)| mode) == mode {
             return;

@@ -9,7 +9,6 @@ use starling_proto::message::Request;
 use starling_proto::time::{Span, Tick};
 
 use super::calls::Purpose;
-use super::links::Link;
 use super::tasks::{Task, TaskId, TaskKind};
 use super::{Context, Overlay};
 use crate::config::Config;
@@ -222,7 +221,7 @@ impl Overlay {
             self.reach.next_timeout().filter(|_| !self.table.is_empty()),
             holds.then_some(self.upkeep.sweep),
             self.repair.next_timeout(),
-            self.links.values().filter_map(Link::next_timeout).min(),
+            self.next_belief(),
         ];
         times.into_iter().flatten().min().map(|at| at.max(now.after(Span::from_ms(1))))
     }

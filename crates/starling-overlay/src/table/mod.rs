@@ -80,6 +80,13 @@ impl Table {
         bucket.entries().iter().find(|contact| contact.key() == *key)
     }
 
+    /// Whether the peer at this place is a contact.
+    #[must_use]
+    pub fn has(&self, id: &NodeId) -> bool {
+        let bucket = self.buckets.get(self.index(id));
+        bucket.is_some_and(|bucket| bucket.entries().iter().any(|contact| contact.id() == id))
+    }
+
     /// Whether a contact, or one that waits for a place, is known at one of these addresses.
     #[must_use]
     pub fn is_at(&self, key: &NodeKey, addresses: &[SocketAddr]) -> bool {

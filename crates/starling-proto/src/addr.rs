@@ -49,6 +49,12 @@ impl Peer {
         }
     }
 
+    /// Bytes of [`Self::to_wire`] when it is encoded.
+    pub(crate) fn wire_len(&self) -> usize {
+        let addresses = self.addresses.iter().map(|address| field_len(address_len(address)));
+        addresses.fold(field_len(NodeKey::LEN), usize::saturating_add)
+    }
+
     pub(crate) fn from_wire(peer: &wire::Peer) -> Result<Self, DecodeError> {
         let key = NodeKey::from_slice(&peer.node_key)?;
         Ok(Self { key, addresses: addresses_from_wire(&peer.addresses)? })
@@ -103,6 +109,20 @@ pub(crate) fn address_to_wire(address: &SocketAddr) -> wire::Address {
         IpAddr::V6(v6) => v6.octets().to_vec(),
     };
     wire::Address { ip, port: u32::from(address.port()) }
+}
+
+fn address_len(address: &SocketAddr) -> usize {
+    let ip = if address.is_ipv4() { 4 } else { 16 };
+    let port = match address.port() {
+        0 => 0, // Not written.
+        port => prost::length_delimiter_len(usize::from(port)).saturating_add(1),
+    };
+    field_len(ip).saturating_add(port)
+}
+
+/// Bytes of a field with a number below 16 whose content is `len` bytes: tag, length, content.
+pub(crate) fn field_len(len: usize) -> usize {
+    prost::length_delimiter_len(len).saturating_add(len).saturating_add(1)
 }
 
 pub(crate) fn address_from_wire(address: &wire::Address) -> Result<SocketAddr, DecodeError> {

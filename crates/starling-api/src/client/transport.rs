@@ -178,7 +178,9 @@ mod tests {
 
     #[test]
     fn whoever_ends_while_we_stand_in_its_queue_is_not_running() {
-        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset, io::ErrorKind::NotFound] {
+        for kind in
+            [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset, io::ErrorKind::NotFound]
+        {
             let error = not_connected(kind.into());
             assert!(matches!(error, ClientError::NotRunning(NotRunning::NobodyListens)), "{kind}: {error}");
         }

@@ -33,6 +33,12 @@ impl Bucket {
         &self.entries
     }
 
+    /// Whether this contact is here under another address group.
+    pub(super) fn has_elsewhere(&self, contact: &Contact) -> bool {
+        let known = self.entries.iter().find(|entry| entry.id() == contact.id());
+        known.is_some_and(|entry| entry.group() != contact.group())
+    }
+
     pub(super) fn is_at(&self, key: &NodeKey, addresses: &[SocketAddr]) -> bool {
         let mut known = self.entries.iter().chain(&self.spares).filter(|contact| contact.key() == *key);
         known.any(|contact| addresses.contains(&contact.address()))

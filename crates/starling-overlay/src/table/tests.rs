@@ -169,6 +169,7 @@ proptest! {
                 _ => drop(table.offer(contact(n, &lone_address(n), 1))),
             }
             prop_assert_eq!(table.len(), table.contacts().count());
+            prop_assert!(!table.scattered || !table.groups_below(table.config.bucket));
         }
     }
 }

@@ -217,6 +217,17 @@ impl Response {
         FrameHeader::frame(self.kind(), &body)
     }
 
+    /// Bytes of [`Self::to_frame`]; of the commonest long answer without making it, for those who count.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLong`] if the receiver would refuse it.
+    pub fn frame_len(&self) -> Result<usize, DecodeError> {
+        let Self::Nodes(peers) = self else { return Ok(self.to_frame()?.len()) };
+        let len = overlay::nodes_len(peers);
+        crate::limits::bytes_at_most("frame", len, self.kind().cap())?;
+        Ok(len.saturating_add(FrameHeader::LEN))
+    }
+
     /// Reads the body of a frame whose header has been checked.
     ///
     /// # Errors
@@ -258,4 +269,43 @@ impl Response {
 /// Reads a protobuf message.
 fn parse<M: prost::Message + Default>(what: &'static str, body: &[u8]) -> Result<M, DecodeError> {
     M::decode(body).map_err(|_| DecodeError::Malformed(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::SocketAddr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::NodeKey;
+    use crate::limits;
+
+    fn peers() -> impl Strategy<Value = Vec<Peer>> {
+        let addresses = proptest::collection::vec(any::<SocketAddr>(), 0..6);
+        let peer = (any::<[u8; 32]>(), addresses).prop_map(|(key, at)| Peer::new(NodeKey::new(key), at));
+        proptest::collection::vec(peer, 0..limits::ANSWER_PEERS)
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_is_as_long_as_it_is_said_to_be(peers in peers()) {
+            for response in [Response::Nodes(peers), Response::Pong, Response::Deleted(300)] {
+                prop_assert_eq!(response.frame_len().unwrap(), response.to_frame().unwrap().len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_frame_takes_has_no_length() {
+        let address: SocketAddr = "[2001:db8::1]:40000".parse().unwrap();
+        let peer = |n: u32| {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&n.to_be_bytes());
+            Peer::new(NodeKey::new(key), [address])
+        };
+        let response = Response::Nodes((0..2_000).map(peer).collect());
+        assert!(matches!(response.to_frame(), Err(DecodeError::TooLong { .. })));
+        assert!(matches!(response.frame_len(), Err(DecodeError::TooLong { .. })));
+    }
 }

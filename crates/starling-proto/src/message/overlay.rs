@@ -343,6 +343,11 @@ pub(super) fn nodes_to_wire(peers: &[Peer]) -> wire::Nodes {
     wire::Nodes { peers: peers.iter().map(Peer::to_wire).collect() }
 }
 
+/// Bytes of [`nodes_to_wire`] when it is encoded.
+pub(super) fn nodes_len(peers: &[Peer]) -> usize {
+    peers.iter().map(|peer| addr::field_len(peer.wire_len())).fold(0, usize::saturating_add)
+}
+
 /// Reads the body of an answer to [`FindNode`].
 pub(super) fn parse_nodes(body: &[u8]) -> Result<Vec<Peer>, DecodeError> {
     check_peers(body, 1)?;

@@ -168,7 +168,7 @@ impl Overlays {
         let Some(Waiting { caller, kind, .. }) = self.inbound.remove(&inbound) else {
             panic!("seed {}: {from:?} replied twice, or to nothing", self.terrain.seed);
         };
-        let bytes = response.to_frame().expect("an overlay answers within the bounds of the protocol").len();
+        let bytes = response.frame_len().expect("an overlay answers within the bounds of the protocol");
         self.note(from, response.kind(), bytes);
         self.by_kind.entry(kind).or_default().bytes_received += bytes as u64;
         self.touch(from, caller.index);

@@ -68,6 +68,9 @@ pub struct RecordsConfig {
     pub fetch_width_wide: usize,
     /// Holders of an index key that a query asks.
     pub query_width: usize,
+    /// Contacts of ours outside of the region of a word whom a search asks besides, whoever else is named: identities made to
+    /// be there name only one another, and a search that finds nothing is not widened.
+    pub query_besides: usize,
     /// Records that one fetch or query gathers; more are dropped, the largest keys of the network have fewer.
     pub gathered: usize,
     /// Store requests of one operation under way.
@@ -220,6 +223,7 @@ impl Default for RecordsConfig {
             fetch_width: limits::K,
             fetch_width_wide: limits::WIDE,
             query_width: limits::K,
+            query_besides: 4,
             gathered: 4096,
             store_parallelism: 20,
             deadline: Span::from_secs(8),

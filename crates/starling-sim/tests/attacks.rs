@@ -68,6 +68,15 @@ fn byz_03_ground_identities_do_not_own_a_key() {
     at_least(990, "ground-200");
 }
 
+/// Before places were looked at in rings by lot, a hundred in two parts hid half of the records.
+#[test]
+fn byz_03_wherever_ground_identities_stand_they_do_not_own_a_key() {
+    at_least(950, "ground-40-outside");
+    at_least(950, "ground-40-outside-search");
+    at_least(950, "ground-100-twofold");
+    at_least(950, "ground-100-spread");
+}
+
 #[test]
 fn byz_03_a_plain_kademlia_loses_the_key_to_them() {
     assert_eq!(attack("plain20-ground-20").successes, 0);

@@ -8,6 +8,7 @@
 //! out to be invented spoil the credit of whoever named them, and requests and time have budgets.
 
 mod hearsay;
+mod rings;
 mod shortlist;
 mod thinning;
 
@@ -20,6 +21,7 @@ use starling_proto::limits;
 use starling_proto::time::Tick;
 
 use self::hearsay::SourceId;
+pub use self::rings::Rings;
 use self::shortlist::{Candidate, Shortlist, Standing, Window};
 pub use self::thinning::Thinning;
 use crate::config::LookupConfig;
@@ -65,6 +67,10 @@ pub struct Found {
     pub peers: Vec<(Peer, AddressGroup)>,
     /// Peers within the width that were only named: a thinned lookup asks some of them.
     pub named: Vec<(Peer, AddressGroup)>,
+    /// How many of the closest the farthest of those that answered stands for: a thinned lookup has asked some of them.
+    pub stand_for: usize,
+    /// Whether they were counted in [`Rings`].
+    pub crowded: bool,
     /// Requests it took.
     pub requests: u32,
     /// Whether too few address groups exist for the caps.
@@ -88,6 +94,8 @@ pub struct Lookup {
     /// How many of the peers that we know ourselves are asked, whoever else is named; with none, the newest are not either.
     entries: usize,
     newest: Vec<NodeKey>,
+    /// Who is asked in any case.
+    besides: Vec<NodeKey>,
     widened: bool,
     requests: u32,
     began: Tick,
@@ -124,6 +132,7 @@ impl Lookup {
             parallelism: if wide { config.parallelism_max } else { config.parallelism_min },
             entries: if wide { config.entries } else { 0 },
             newest: Vec::new(),
+            besides: Vec::new(),
             widened: false,
             requests: 0,
             began: now,
@@ -142,6 +151,12 @@ impl Lookup {
     pub fn meet(&mut self, newest: Vec<Peer>) {
         self.newest = newest.iter().map(Peer::key).collect();
         newest.into_iter().for_each(|peer| self.shortlist.add(peer, SourceId::OURSELVES));
+    }
+
+    /// These contacts of ours are asked, whoever else is named.
+    pub fn ask_besides(&mut self, contacts: Vec<Peer>) {
+        self.besides = contacts.iter().map(Peer::key).collect();
+        contacts.into_iter().for_each(|peer| self.shortlist.add(peer, SourceId::OURSELVES));
     }
 
     /// It is a lookup of our own place: on it depends who knows us, and whom we know.
@@ -192,11 +207,11 @@ impl Lookup {
         self.ended = false;
     }
 
-    /// Of those within `radius` of the target (the first 64 bits of the distance), who were made to be there, the closest
-    /// [`limits::K`] count from now on, and all within the width are asked. `contacts` of ours beyond it are asked first.
-    pub fn look_beyond(&mut self, radius: u64, contacts: Vec<Peer>) {
+    /// In each of these rings so many as may be there count from now on, and all within the width are asked; `contacts` of
+    /// ours beyond them are asked first.
+    pub fn look_in_rings(&mut self, rings: Rings, contacts: Vec<Peer>) {
         self.thinning = None;
-        self.shortlist.look_beyond(radius);
+        self.shortlist.look_in_rings(rings);
         contacts.into_iter().for_each(|peer| self.shortlist.add(peer, SourceId::OURSELVES));
     }
 
@@ -260,9 +275,8 @@ impl Lookup {
     /// Peers that are asked whoever else is named.
     fn entries(&self) -> Vec<usize> {
         let mut entries = self.shortlist.own(self.entries);
-        if self.entries > 0 {
-            entries.extend(self.newest.iter().filter_map(|key| self.shortlist.position(key)));
-        }
+        let newest = self.newest.iter().filter(|_| self.entries > 0);
+        entries.extend(newest.chain(&self.besides).filter_map(|key| self.shortlist.position(key)));
         entries
     }
 
@@ -373,11 +387,13 @@ impl Lookup {
             let candidate = self.shortlist.get(*index).filter(|candidate| candidate.standing == standing)?;
             Some((candidate.peer(), candidate.group()?))
         };
-        let peers = window.members.iter().filter_map(|index| of(index, Standing::Answered)).collect();
+        let peers: Vec<_> = window.members.iter().filter_map(|index| of(index, Standing::Answered)).collect();
         let region = self.thinning.map(|_| self.shortlist.window(self.width).members).unwrap_or_default();
         let named = region.iter().filter_map(|index| of(index, Standing::New)).collect();
-        let caps_relaxed = !window.beyond_caps.is_empty();
-        LookupOutput::Done(Found { peers, named, requests: self.requests, caps_relaxed, cut_short })
+        let stand_for = region.len().max(peers.len());
+        let (caps_relaxed, crowded) = (!window.beyond_caps.is_empty(), self.shortlist.is_crowded());
+        let requests = self.requests;
+        LookupOutput::Done(Found { peers, named, stand_for, crowded, requests, caps_relaxed, cut_short })
     }
 
     fn under_way(&self) -> usize {

@@ -9,6 +9,7 @@ use starling_proto::limits;
 use starling_proto::time::Tick;
 
 use super::hearsay::{Hearsay, SourceId};
+use super::rings::{RINGS, Rings};
 use crate::group::{AddressGroup, CapCount};
 use crate::leading::leading;
 
@@ -65,8 +66,8 @@ pub(super) struct Shortlist {
     credits: Vec<Credit>,
     bound: usize,
     dead_per_source: u16,
-    /// So far from the target reaches a crowd that was made to be there.
-    crowd: Option<u64>,
+    /// Where a crowd stands that was made to be there.
+    rings: Option<Rings>,
 }
 
 /// The closest candidates that can still be, or have become, part of the result.
@@ -83,12 +84,17 @@ pub(super) struct Window {
 impl Shortlist {
     pub(super) fn new(target: NodeId, bound: usize, dead_per_source: u16) -> Self {
         let credits = [Credit::default()].to_vec();
-        Self { target, candidates: Vec::new(), credits, bound, dead_per_source, crowd: None }
+        Self { target, candidates: Vec::new(), credits, bound, dead_per_source, rings: None }
     }
 
-    /// Of those within `radius` only the closest count from now on.
-    pub(super) const fn look_beyond(&mut self, radius: u64) {
-        self.crowd = Some(radius);
+    /// Of those in each of these rings so many as may be there count from now on.
+    pub(super) const fn look_in_rings(&mut self, rings: Rings) {
+        self.rings = Some(rings);
+    }
+
+    /// Whether it does that.
+    pub(super) const fn is_crowded(&self) -> bool {
+        self.rings.is_some()
     }
 
     pub(super) fn raise_bound(&mut self, bound: usize) {
@@ -159,7 +165,7 @@ impl Shortlist {
         let own = |candidate: &Candidate| {
             candidate.said.sources().any(|source| source == SourceId::OURSELVES)
                 && !silent(candidate)
-                && !self.is_in_crowd(candidate)
+                && self.ring(candidate).is_none()
         };
         let places = self.candidates.iter().enumerate().filter(|(_, candidate)| own(candidate));
         places.map(|(index, _)| index).take(count).collect()
@@ -206,22 +212,37 @@ impl Shortlist {
     }
 
     fn window_of(&self, width: usize, counts: impl Fn(Standing) -> bool) -> Window {
+        match &self.rings {
+            None => self.fill(width, 0..self.candidates.len(), counts),
+            Some(rings) => self.fill(width, rings.order(&self.candidates).into_iter(), counts),
+        }
+    }
+
+    fn fill(
+        &self,
+        width: usize,
+        order: impl Iterator<Item = usize>,
+        counts: impl Fn(Standing) -> bool,
+    ) -> Window {
         let mut window = Window { members: Vec::with_capacity(width), ..Window::default() };
         let mut caps = CapCount::new();
+        let mut in_ring = [0_usize; RINGS.len()];
         let mut over = Vec::new();
         let mut doubtful = Vec::new();
-        for (index, candidate) in self.candidates.iter().enumerate() {
+        for index in order {
             if window.members.len() >= width {
-                return window;
+                break;
             }
-            let is_full = window.members.len() >= limits::K && self.is_in_crowd(candidate);
+            let Some(candidate) = self.candidates.get(index) else { continue };
+            let ring = self.ring(candidate).and_then(|ring| in_ring.get_mut(ring));
             match candidate.standing {
-                standing if !counts(standing) || is_full => {}
+                standing if !counts(standing) || ring.as_ref().is_some_and(|count| **count >= limits::K) => {}
                 Standing::New if self.is_doubtful(candidate) => doubtful.push(index),
                 _ => match candidate.group_within(&caps, 1) {
                     Some(group) => {
                         caps.add(&group);
                         window.members.push(index);
+                        ring.into_iter().for_each(|count| *count = count.saturating_add(1));
                     }
                     None => over.push(index),
                 },
@@ -253,8 +274,8 @@ impl Shortlist {
         }
     }
 
-    fn is_in_crowd(&self, candidate: &Candidate) -> bool {
-        self.crowd.is_some_and(|radius| candidate.leading <= radius)
+    fn ring(&self, candidate: &Candidate) -> Option<usize> {
+        self.rings.as_ref()?.of(candidate.leading)
     }
 
     /// Whether everybody who named it has named more dead peers than their living ones excuse.

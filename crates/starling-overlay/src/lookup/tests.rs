@@ -116,26 +116,63 @@ fn byz_02_a_wide_lookup_asks_whom_it_knows_even_if_closer_ones_are_named() {
     assert_eq!(honest_found(20), 0, "a narrow one asks nobody who is farther");
 }
 
-/// A hundred identities were made to be the closest; they name one another alone, and whoever is honest names them first. Of
-/// those that we know three are honest, and far.
+/// Around a target stand twenty identities that were made to be the closest, and eighty more, the first outside of a quarter
+/// of what is usual. They name one another alone. Of those that we know three are honest, and far.
 #[test]
-fn byz_03_beyond_a_crowd_are_those_who_would_be_closest_without_it() {
-    let world = sorted((1..=1000).map(peer).collect());
-    let (crowd, honest) = world.split_at(100);
+fn byz_03_a_crowd_in_two_parts_leaves_most_places_to_those_who_would_be_there_without_it() {
+    let world = sorted((1..=4000).map(peer).collect());
+    let (honest, others): (Vec<_>, Vec<_>) = world.into_iter().enumerate().partition(|(n, _)| n % 20 == 7);
+    let bare = |peers: Vec<(usize, Peer)>| peers.into_iter().map(|(_, peer)| peer).collect::<Vec<Peer>>();
+    let (honest, others) = (bare(honest), bare(others));
+    let target = NodeId::new([0x77; 32]);
+    let far = |peer: &Peer| leading(&peer.key().node_id(), &target);
+    let usual = far(&honest[19]);
+    let within = others.partition_point(|peer| far(peer) <= usual / 4);
+    let made = [&others[..20], &others[within..within + 80]].concat();
+    let within = honest.partition_point(|peer| far(peer) <= usual / 4);
+    assert!((1..=10).contains(&within));
     let answer = |p: &Peer| {
-        let is_made = crowd.iter().any(|member| member.key() == p.key());
-        Some(if is_made { crowd[..80].to_vec() } else { [&crowd[..20], &honest[..60]].concat() })
+        let is_made = made.iter().any(|member| member.key() == p.key());
+        Some(if is_made { made[..80].to_vec() } else { [&made[..20], &honest[..60]].concat() })
     };
-    let found = |looks_beyond: bool| {
-        let mut lookup = lookup(80, crowd[..40].to_vec());
-        if looks_beyond {
-            let target = *lookup.target();
-            lookup.look_beyond(leading(&crowd[99].key().node_id(), &target), honest[500..503].to_vec());
+    let found = |salt: Option<u64>| {
+        let mut lookup = lookup(80, made[..40].to_vec());
+        if let Some(salt) = salt {
+            lookup.look_in_rings(Rings { usual, salt }, honest[150..153].to_vec());
         }
+        let (found, _) = run(lookup, answer);
+        assert_eq!(found.crowded, salt.is_some());
+        found.peers.into_iter().map(|(peer, _)| peer.key()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None), keys(&made[..80]), "who asks the closest never hears of anybody else");
+    let mut close = keys(&honest[..within]);
+    for salt in 0..40 {
+        let found = found(Some(salt));
+        assert_eq!(found.len(), 80);
+        let honest = found.iter().filter(|key| honest.iter().any(|peer| peer.key() == **key)).count();
+        assert!(honest >= 35, "{honest} of them are honest");
+        close.retain(|key| !found.contains(key));
+    }
+    assert_eq!(close, [], "each of the closest is drawn at one time or another");
+}
+
+/// All whom we know near the target were made to be there, and name one another alone.
+#[test]
+fn byz_03_contacts_asked_besides_name_whom_a_crowd_does_not() {
+    let world = sorted((1..=1000).map(peer).collect());
+    let (made, honest): (Vec<_>, Vec<_>) =
+        world[..80].iter().cloned().enumerate().partition(|(n, _)| n % 2 == 0);
+    let bare = |peers: Vec<(usize, Peer)>| peers.into_iter().map(|(_, peer)| peer).collect::<Vec<Peer>>();
+    let (made, honest) = (bare(made), bare(honest));
+    let is_made = |key: &NodeKey| made.iter().any(|member| member.key() == *key);
+    let answer = |p: &Peer| Some(if is_made(&p.key()) { made.clone() } else { world[..20].to_vec() });
+    let found = |besides: Vec<Peer>| {
+        let mut lookup = lookup(20, made[..20].to_vec());
+        lookup.ask_besides(besides);
         run(lookup, answer).0.peers.into_iter().map(|(peer, _)| peer.key()).collect::<Vec<_>>()
     };
-    assert_eq!(found(false), keys(&crowd[..80]));
-    assert_eq!(found(true), keys(crowd[..20].iter().chain(&honest[..60])), "eighty in all");
+    assert_eq!(found(Vec::new()), keys(&made[..20]));
+    assert_eq!(found(vec![honest[30].clone()]), keys(&world[..20]));
 }
 
 /// The closest hundred of every second peer collude, and among those that we know are no others near the target, but one whom we

@@ -46,7 +46,7 @@ impl Thinning {
         let last = window.members.last().and_then(|index| get(*index)).map_or(0, Candidate::leading);
         let reach = self.reach(last, width);
         others.sort_by_cached_key(|index| {
-            get(*index).map(|other| (other.leading() > reach, self.lot(&other.key())))
+            get(*index).map(|other| (other.leading() > reach, lot(self.salt, &other.key())))
         });
         window.members.extend(others.into_iter().chain(beyond).take(self.drawn));
         window.members.sort_unstable();
@@ -60,15 +60,15 @@ impl Thinning {
         let reach = u128::from(last).saturating_mul(times).checked_div(of).unwrap_or(u128::MAX);
         u64::try_from(reach).unwrap_or(u64::MAX)
     }
+}
 
-    /// `SplitMix64` of the key and the salt: without the salt no key can be ground to win.
-    fn lot(&self, key: &NodeKey) -> u64 {
-        let start = key.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let mut mixed = (start ^ self.salt).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
+/// The lot of a key: `SplitMix64` of it and the salt. Without the salt no key can be ground to win.
+pub(super) fn lot(salt: u64, key: &NodeKey) -> u64 {
+    let start = key.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let mut mixed = (start ^ salt).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

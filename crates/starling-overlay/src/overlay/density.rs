@@ -2,36 +2,98 @@
 //!
 //! Identities are free, so that somebody can have made as many as are asked for a record closer to it than anybody else;
 //! and those who collude name only one another, so that some are missing. Either shows in how far away they are, measured
-//! by how far away our own neighbours are.
+//! by how far away our own neighbours are and those of the places of our records: a crowd that stands where we are, or at
+//! some of those, does not tell us what is usual.
 
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use rand_core::CryptoRng;
+use starling_proto::addr::Peer;
 use starling_proto::ids::NodeId;
 use starling_proto::limits;
 
 use super::Overlay;
 use crate::leading::leading;
-use crate::lookup::Found;
+use crate::lookup::{Found, Rings};
+use crate::table::Contact;
 
 /// How many neighbours are counted to tell how dense the network is around us.
 const SAMPLE: usize = limits::K;
-/// So many times closer than our own neighbours are the closest of a crowded place: by chance less than once in a million.
-const CROWDED: u64 = 4;
+/// So many times closer than usual are those of a crowded place, the closest twenty or all that were found: whoever makes
+/// identities can have them stand where the closest do not show it. By chance less than once in ten thousand for who knows
+/// the places of five records of its own, and less than once in a thousand for who knows its neighbours alone.
+const CROWDED: u64 = 3;
 /// So many times farther are those of a place from which most are missing. By chance less than once in a thousand; after
 /// a loss of more than half of the network everywhere for a while.
 const SPARSE: u64 = 3;
 
+/// Places of our own records of which is remembered how dense they were.
+const PLACES: usize = 15;
+
+/// How far away the twentieth peer was at the places that we stored something at last: nobody but us chose them.
+#[derive(Debug, Default)]
+pub(super) struct Density {
+    places: VecDeque<(NodeId, u64)>,
+}
+
+impl Density {
+    /// A record of ours is to be stored at a place, where these are the closest. Each place counts once, however often it is
+    /// looked up: one that is attacked is not to become what is usual.
+    pub(super) fn note(&mut self, target: &NodeId, found: &Found) {
+        let Some((last, _)) = found.peers.get(SAMPLE.saturating_sub(1)) else { return };
+        self.places.retain(|(place, _)| place != target);
+        if self.places.len() >= PLACES {
+            self.places.pop_front();
+        }
+        self.places.push_back((*target, leading(target, &last.key().node_id())));
+    }
+}
+
 impl Overlay {
-    /// How far away the farthest of our twenty neighbours is; `None` while we know too few to tell.
-    pub(super) fn neighbourhood(&self) -> Option<u64> {
+    /// How far away the twentieth peer of a place usually is: the median of what is so where we are and where our records
+    /// are; `None` while we know too few to tell.
+    fn usual(&self) -> Option<u64> {
         if self.table.len() < SAMPLE.saturating_mul(2) {
             return None;
         }
         let neighbours = self.table.closest(&self.id, SAMPLE);
-        neighbours.last().map(|farthest| leading(&self.id, farthest.id()))
+        let here = neighbours.last().map(|farthest| leading(&self.id, farthest.id()));
+        let mut all: Vec<u64> = self.density.places.iter().map(|(_, far)| *far).chain(here).collect();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied()
     }
 
-    /// Whether the closest of those found are too close to be there by chance.
+    /// The rings in which those around a crowded place count; `None` where it is not crowded.
+    pub(super) fn rings(&self, target: &NodeId, found: &Found, rng: &mut dyn CryptoRng) -> Option<Rings> {
+        let usual = self.usual().filter(|_| self.is_crowded(target, found))?;
+        Some(Rings { usual, salt: rng.next_u64() })
+    }
+
+    /// Contacts of ours that are closest to a place among those outside of what is usual: who was made to be there is not.
+    pub(super) fn outside(&self, target: &NodeId, count: usize) -> Vec<Peer> {
+        self.usual().map_or_else(Vec::new, |usual| self.beyond(target, usual, count))
+    }
+
+    /// Contacts of ours that are closest to a place among those farther than `reach`.
+    pub(super) fn beyond(&self, target: &NodeId, reach: u64, count: usize) -> Vec<Peer> {
+        let is_beyond = |contact: &Contact| leading(target, contact.id()) > reach;
+        self.table.closest_among(target, count, is_beyond).into_iter().map(Contact::peer).collect()
+    }
+
+    /// Whether those found are too close to be there by chance, the closest of them or all.
     pub(super) fn is_crowded(&self, target: &NodeId, found: &Found) -> bool {
-        self.spacing(target, found).is_some_and(|(there, here)| there.saturating_mul(CROWDED) < here)
+        self.spacing(target, found).is_some_and(|(there, here)| {
+            there.saturating_mul(CROWDED) < here || self.are_all_close(target, found, here)
+        })
+    }
+
+    fn are_all_close(&self, target: &NodeId, found: &Found, here: u64) -> bool {
+        let Some((last, _)) = found.peers.last().filter(|_| found.peers.len() > SAMPLE) else { return false };
+        let count = u128::try_from(found.stand_for).unwrap_or(0);
+        let sample = u128::try_from(SAMPLE).unwrap_or(1);
+        let usual = u128::from(here).saturating_mul(count).checked_div(sample).unwrap_or(0);
+        u128::from(leading(target, &last.key().node_id())).saturating_mul(u128::from(CROWDED)) < usual
     }
 
     /// Whether they are, or are too far for all to be there.
@@ -40,21 +102,15 @@ impl Overlay {
         self.is_crowded(target, found) || self.spacing(target, found).is_some_and(is_sparse)
     }
 
-    /// How far a crowd reaches.
-    pub(super) fn crowd_radius(&self) -> u64 {
-        self.neighbourhood().unwrap_or(0) / CROWDED
-    }
-
-    /// How far away the twentieth of those found is, and our own twentieth neighbour.
+    /// How far away the twentieth of those found is, and how far it usually is.
     fn spacing(&self, target: &NodeId, found: &Found) -> Option<(u64, u64)> {
         let (last, _) = found.peers.get(SAMPLE.saturating_sub(1))?;
-        Some((leading(target, &last.key().node_id()), self.neighbourhood()?))
+        Some((leading(target, &last.key().node_id()), self.usual()?))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use starling_proto::addr::Peer;
     use starling_proto::ids::NodeKey;
     use starling_proto::time::{Now, Tick};
 
@@ -63,7 +119,6 @@ mod tests {
     use crate::group::AddressGroup;
     use crate::holder::HolderConfig;
     use crate::memory::MemoryStore;
-    use crate::table::Contact;
 
     /// Knows `count` peers at random places.
     fn overlay(count: u32) -> Overlay {
@@ -94,15 +149,58 @@ mod tests {
     #[test]
     fn byz_03_a_place_is_crowded_or_sparse_by_what_is_usual_around_us() {
         let overlay = overlay(500);
-        let usual = overlay.neighbourhood().unwrap();
+        let usual = overlay.usual().unwrap();
         let judged = |distance| {
             let (target, found) = found(distance);
             (overlay.is_crowded(&target, &found), overlay.is_odd(&target, &found))
         };
         assert_eq!(judged(usual), (false, false));
-        assert_eq!(judged(usual / 3), (false, false), "chance does that");
+        assert_eq!(judged(usual / 2), (false, false), "chance does that");
         assert_eq!(judged(usual / 5), (true, true));
         assert_eq!(judged(usual.saturating_mul(4)), (false, true));
+    }
+
+    #[test]
+    fn byz_03_a_place_is_crowded_if_all_that_were_found_are_too_close() {
+        let overlay = overlay(500);
+        let usual = overlay.usual().unwrap();
+        let judged = |stand_for| {
+            // Twenty within what is usual, and twice as many not much farther.
+            let (target, mut found) = found(usual / 4 * 5);
+            let last = found.peers.last().unwrap().clone();
+            found.peers.push(last);
+            found.stand_for = stand_for;
+            overlay.is_crowded(&target, &found)
+        };
+        assert!(!judged(40));
+        assert!(judged(80), "eighty where there should be twenty-five");
+    }
+
+    #[test]
+    fn byz_03_what_is_usual_is_not_told_by_a_crowd_around_us_or_at_one_of_our_places() {
+        let mut overlay = overlay(500);
+        let usual = overlay.usual().unwrap();
+        let (target, crowded) = found(usual / 20);
+        for _ in 0..PLACES {
+            overlay.density.note(&target, &crowded);
+        }
+        assert_eq!(overlay.density.places.len(), 1, "a place counts once");
+        assert_eq!(overlay.usual(), Some(usual));
+        // Beside one another, so that the same peers are as far from all of them.
+        let place = |n: u8| {
+            let mut place = *target.as_bytes();
+            place[31] ^= n;
+            NodeId::new(place)
+        };
+        let (_, sound) = found(usual);
+        (1..=40).for_each(|n| overlay.density.note(&place(n), &sound));
+        assert_eq!(overlay.density.places.len(), PLACES, "old places are forgotten");
+        let is_about_usual = |overlay: &Overlay| (usual / 2..=usual).contains(&overlay.usual().unwrap());
+        assert!(is_about_usual(&overlay));
+        (41..=47).for_each(|n| overlay.density.note(&place(n), &crowded));
+        assert!(is_about_usual(&overlay), "seven of sixteen do not decide");
+        (48..=55).for_each(|n| overlay.density.note(&place(n), &crowded));
+        assert!(!is_about_usual(&overlay), "fifteen do");
     }
 
     #[test]

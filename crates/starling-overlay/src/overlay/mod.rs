@@ -35,6 +35,7 @@ use starling_proto::version::ProtocolVersion;
 use self::cached::Cached;
 use self::calls::{Calls, Open, Purpose, Way};
 use self::clock::ClockVotes;
+use self::density::Density;
 use self::favours::Favours;
 use self::join::Join;
 use self::links::Link;
@@ -86,6 +87,7 @@ pub struct Overlay {
     dials: Minute,
     favours: Favours,
     cached: Cached,
+    density: Density,
     greeting: Option<(Mode, Vec<SocketAddr>)>,
     mode_changed: Option<Tick>,
     outputs: VecDeque<Output>,
@@ -135,6 +137,7 @@ impl Overlay {
             repair: Repair::new(now.tick),
             dials: Minute::new(now.tick),
             favours: Favours::new(now.tick),
+            density: Density::default(),
             greeting: None,
             mode_changed: None,
             outputs: VecDeque::new(),

@@ -21,11 +21,9 @@ use crate::config::RecordsConfig;
 use crate::group::AddressGroup;
 use crate::holder::Offer;
 use crate::io::{Command, OpId, OpResult, Output};
-use crate::leading::leading;
 use crate::lookup::{Found, Lookup, LookupOutput, Thinning};
 use crate::sampling::{Samples, Sampling};
 use crate::storage::StorageError;
-use crate::table::Contact;
 use crate::task::asking::Asking;
 use crate::task::passing::Passing;
 use crate::task::placing::{Placing, PlacingInput, PlacingOutput};
@@ -137,6 +135,9 @@ impl Overlay {
         if target == self.id {
             lookup.is_at_home();
         }
+        if matches!(kind, TaskKind::Query(..)) {
+            lookup.ask_besides(self.outside(&target, self.config.records.query_besides));
+        }
         if matches!(kind, TaskKind::Store(..)) {
             let RecordsConfig { replicas, spread, .. } = self.config.records;
             let salt = context.rng.next_u64();
@@ -164,8 +165,11 @@ impl Overlay {
                     }
                     Some(LookupOutput::Done(found)) => {
                         self.table.looked_up(lookup.target(), context.now.tick);
+                        if !lookup.is_widened() && matches!(task.kind, TaskKind::Store(Whose::Ours(_), _)) {
+                            self.density.note(lookup.target(), &found);
+                        }
                         if !lookup.is_widened() && self.widens(&task.kind, lookup, &found) {
-                            self.widen(lookup, &found, context.now.tick);
+                            self.widen(context, lookup, &found);
                             continue;
                         }
                         self.found(context, &mut task.kind, found)?
@@ -268,14 +272,11 @@ impl Overlay {
         }
     }
 
-    fn widen(&self, lookup: &mut Lookup, found: &Found, now: Tick) {
+    fn widen(&self, context: &mut Context<'_>, lookup: &mut Lookup, found: &Found) {
         let target = *lookup.target();
-        lookup.widen(self.config.records.fetch_width_wide, now);
-        if self.is_crowded(&target, found) {
-            let radius = self.crowd_radius();
-            let is_beyond = |contact: &Contact| leading(&target, contact.id()) > radius;
-            let contacts = self.table.closest_among(&target, self.config.lookup.entries, is_beyond);
-            lookup.look_beyond(radius, contacts.into_iter().map(Contact::peer).collect());
+        lookup.widen(self.config.records.fetch_width_wide, context.now.tick);
+        if let Some(rings) = self.rings(&target, found, context.rng) {
+            lookup.look_in_rings(rings, self.beyond(&target, rings.reach(), self.config.lookup.entries));
         }
     }
 
@@ -335,7 +336,7 @@ impl Overlay {
             }
         }
         let mut records = self.config.records;
-        if self.is_crowded(&target, found) {
+        if found.crowded {
             // Most of the closest were made to be there: everybody around is to hold it.
             records.spread = records.store_width;
             return ReplicaSet::choose(ranked, &records, context.rng);

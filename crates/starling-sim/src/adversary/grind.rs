@@ -13,10 +13,20 @@ pub struct Ground {
     pub keys: Vec<NodeKey>,
 }
 
-/// Makes `tries` keys and keeps for each target the `count` that came out closest to it.
+/// So many of the closest to a place among those that are not within a distance of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Band {
+    /// Not within this: the first 64 bits of the distance.
+    pub from: u64,
+    /// How many.
+    pub count: usize,
+}
+
+/// Makes `tries` keys and keeps for each target, of each band, those that came out closest to it.
 #[must_use]
-pub fn grind(targets: &[NodeId], count: usize, tries: u64, dice: &mut ChaCha8Rng) -> Vec<Ground> {
-    let mut rows: Vec<Row> = targets.iter().map(|target| Row::new(*target, count)).collect();
+pub fn grind(targets: &[NodeId], bands: &[Band], tries: u64, dice: &mut ChaCha8Rng) -> Vec<Ground> {
+    let rows = |target: &NodeId| bands.iter().map(|band| Row::new(*target, *band)).collect();
+    let mut places: Vec<Vec<Row>> = targets.iter().map(rows).collect();
     let mut key = [0; 32];
     dice.fill_bytes(&mut key);
     for number in 0..tries {
@@ -24,47 +34,48 @@ pub fn grind(targets: &[NodeId], count: usize, tries: u64, dice: &mut ChaCha8Rng
         key.iter_mut().zip(number.to_be_bytes()).for_each(|(byte, count)| *byte = count);
         let key = NodeKey::new(key);
         let id = key.node_id();
-        for row in &mut rows {
+        for row in places.iter_mut().flatten() {
             row.offer(&id, key);
         }
     }
-    rows.into_iter().map(Row::finish).collect()
+    let keys = |rows: Vec<Row>| rows.into_iter().flat_map(Row::finish).collect();
+    targets.iter().zip(places).map(|(target, rows)| Ground { target: *target, keys: keys(rows) }).collect()
 }
 
-/// The best so far for one target, by the first 64 bits of their distances: more do not decide among so few.
+/// The best so far for one band of a target, by the first 64 bits of their distances: more do not decide among so few.
 struct Row {
     target: NodeId,
-    count: usize,
+    band: Band,
     kept: Vec<(u64, NodeKey)>,
     /// What is not closer than this need not be looked at.
     farthest: u64,
 }
 
 impl Row {
-    const fn new(target: NodeId, count: usize) -> Self {
-        Self { target, count, kept: Vec::new(), farthest: u64::MAX }
+    const fn new(target: NodeId, band: Band) -> Self {
+        Self { target, band, kept: Vec::new(), farthest: u64::MAX }
     }
 
     fn offer(&mut self, id: &NodeId, key: NodeKey) {
         let distance = leading(id) ^ leading(&self.target);
-        if distance >= self.farthest {
+        if distance >= self.farthest || distance < self.band.from {
             return;
         }
         self.kept.push((distance, key));
-        if self.kept.len() >= self.count.saturating_mul(4).max(64) {
+        if self.kept.len() >= self.band.count.saturating_mul(4).max(64) {
             self.shrink();
         }
     }
 
     fn shrink(&mut self) {
         self.kept.sort_unstable();
-        self.kept.truncate(self.count);
+        self.kept.truncate(self.band.count);
         self.farthest = self.kept.last().map_or(u64::MAX, |(distance, _)| *distance);
     }
 
-    fn finish(mut self) -> Ground {
+    fn finish(mut self) -> impl Iterator<Item = NodeKey> {
         self.shrink();
-        Ground { target: self.target, keys: self.kept.into_iter().map(|(_, key)| key).collect() }
+        self.kept.into_iter().map(|(_, key)| key)
     }
 }
 
@@ -78,14 +89,33 @@ mod tests {
 
     use super::*;
 
+    const PLACES: [NodeId; 2] = [NodeId::new([7; 32]), NodeId::new([200; 32])];
+
+    fn made(bands: &[Band]) -> Vec<Ground> {
+        grind(&PLACES, bands, 1 << 14, &mut ChaCha8Rng::seed_from_u64(1))
+    }
+
     #[test]
     fn ground_identities_are_closer_than_chance() {
-        let targets = [NodeId::new([7; 32]), NodeId::new([200; 32])];
-        for ground in grind(&targets, 10, 1 << 14, &mut ChaCha8Rng::seed_from_u64(1)) {
+        for ground in made(&[Band { from: 0, count: 10 }]) {
             let bits: Vec<u32> =
                 ground.keys.iter().map(|key| key.node_id().distance(&ground.target).shared_bits()).collect();
             assert_eq!(bits.len(), 10);
             assert!(bits[0] >= 12 && bits.iter().all(|bits| *bits >= 9), "{bits:?}");
+        }
+    }
+
+    #[test]
+    fn each_band_has_its_own_close_to_where_it_begins() {
+        let from = u64::MAX / 64;
+        for ground in made(&[Band { from: 0, count: 10 }, Band { from, count: 20 }]) {
+            let distances: Vec<u64> =
+                ground.keys.iter().map(|key| leading(&key.node_id()) ^ leading(&ground.target)).collect();
+            assert!(distances.is_sorted());
+            let (within, beyond) = distances.split_at(10);
+            assert!(within.iter().all(|distance| *distance < from), "{within:?}");
+            assert_eq!(beyond.len(), 20);
+            assert!(beyond.iter().all(|distance| (from..from / 2 * 3).contains(distance)), "{beyond:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use starling_proto::message::{
 };
 use starling_proto::record::Record;
 
-pub use self::grind::{Ground, grind};
+pub use self::grind::{Band, Ground, grind};
 use crate::overlays::crowd::Crowd;
 use crate::overlays::{OverlayIndex, below, cut, street, target_of};
 

@@ -1,6 +1,6 @@
 //! The attacks that there are.
 
-use super::{GroundSetup, Protocol, Scenario, Task};
+use super::{GroundSetup, Protocol, Scenario, Stand, Task};
 use crate::adversary::Conduct;
 use crate::faults::churn::Coming;
 
@@ -27,7 +27,10 @@ pub fn catalogue() -> Vec<Scenario> {
     all.extend(churning(starling));
     all.extend(ground(starling));
     let [kademlia, _] = plain;
-    all.extend(ground(kademlia).filter(|scenario| scenario.crowd.is_none()).map(|scenario| Scenario {
+    let simplest = |scenario: &Scenario| {
+        scenario.crowd.is_none() && scenario.ground.is_some_and(|ground| ground.stand == Stand::Closest)
+    };
+    all.extend(ground(kademlia).filter(simplest).map(|scenario| Scenario {
         id: format!("plain20-{}", scenario.id),
         target: None,
         ..scenario
@@ -123,7 +126,9 @@ fn churning_among_others(protocol: Protocol) -> impl Iterator<Item = Scenario> {
 
 /// Identities ground onto keys.
 fn ground(protocol: Protocol) -> impl Iterator<Item = Scenario> {
-    let own = |identities| Some(GroundSetup { identities, streets: None });
+    let stand = |identities, stand| Some(GroundSetup { identities, streets: None, stand });
+    let own = |identities| stand(identities, Stand::Closest);
+    let street = GroundSetup { identities: 200, streets: Some(1), stand: Stand::Closest };
     let one = |id: &str, ground, share: usize, task| Scenario {
         ground,
         crowd: (share > 0).then_some((Conduct::Colluding, share)),
@@ -135,11 +140,22 @@ fn ground(protocol: Protocol) -> impl Iterator<Item = Scenario> {
         one("ground-20", own(20), 0, Task::Fetch),
         one("ground-40", own(40), 0, Task::Fetch),
         one("ground-200", own(200), 0, Task::Fetch),
-        one("ground-200-street", Some(GroundSetup { identities: 200, streets: Some(1) }), 0, Task::Fetch),
+        one("ground-200-street", Some(street), 0, Task::Fetch),
         one("ground-20-colluders-20", own(20), 20, Task::Fetch),
         one("ground-40-colluders-20", own(40), 20, Task::Fetch),
         one("ground-40-colluders-50", own(40), 50, Task::Fetch),
         one("ground-200-colluders-50", own(200), 50, Task::Fetch),
+        one("ground-40-outside", stand(40, Stand::Outside), 0, Task::Fetch),
+        one("ground-40-outside-colluders-20", stand(40, Stand::Outside), 20, Task::Fetch),
+        one("ground-40-outside-colluders-50", stand(40, Stand::Outside), 50, Task::Fetch),
+        one("ground-40-outside-search", stand(40, Stand::Outside), 0, Task::Search),
+        one("ground-100-outside", stand(100, Stand::Outside), 0, Task::Fetch),
+        one("ground-100-outside-colluders-20", stand(100, Stand::Outside), 20, Task::Fetch),
+        one("ground-100-twofold", stand(100, Stand::Twofold), 0, Task::Fetch),
+        one("ground-100-twofold-colluders-20", stand(100, Stand::Twofold), 20, Task::Fetch),
+        one("ground-100-spread", stand(100, Stand::Spread), 0, Task::Fetch),
+        one("ground-100-spread-colluders-20", stand(100, Stand::Spread), 20, Task::Fetch),
+        Scenario { target: None, ..one("ground-200-spread", stand(200, Stand::Spread), 0, Task::Fetch) },
         one("ground-20-frozen", own(20), 0, Task::FetchNewest),
         one("ground-20-search", own(20), 0, Task::Search),
         one("ground-40-search", own(40), 0, Task::Search),
@@ -176,7 +192,7 @@ fn tables(protocol: Protocol) -> impl Iterator<Item = Scenario> {
         ..simple(&format!("hostile-table-{percent}"), "BYZ-05", protocol)
     });
     let eclipse = Scenario {
-        ground: Some(GroundSetup { identities: 40, streets: None }),
+        ground: Some(GroundSetup { identities: 40, streets: None, stand: Stand::Closest }),
         task: Task::Surrounded,
         target: Some((0.99, 0.99)),
         ..simple("eclipse-40", "BYZ-03", protocol)

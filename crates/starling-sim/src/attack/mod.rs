@@ -23,7 +23,7 @@ pub use self::catalogue::catalogue;
 pub use self::interval::wilson;
 use self::stage::Stage;
 use self::tally::Tally;
-use crate::adversary::Conduct;
+use crate::adversary::{Band, Conduct};
 use crate::faults::churn::Coming;
 pub use crate::scale::Interrupted;
 
@@ -84,7 +84,7 @@ impl Protocol {
         config.records.spread = 0;
         config.records.fetch_width = k;
         config.records.fetch_width_wide = k;
-        config.records.query_width = k;
+        (config.records.query_width, config.records.query_besides) = (k, 0);
         config.lookup.parallelism_min = alpha;
         config.lookup.parallelism_max = alpha;
         config.lookup.dead_per_source = u16::MAX;
@@ -101,6 +101,49 @@ pub struct GroundSetup {
     pub identities: usize,
     /// How many /24s they have among them; nothing if each has a /16 of its own.
     pub streets: Option<usize>,
+    /// Where they stand.
+    pub stand: Stand,
+}
+
+/// Where identities ground onto a place stand. *Usual* is how far away the twentieth peer of a place is where nobody made any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// As close as they come.
+    Closest,
+    /// As close as they come outside of a third of what is usual, within which twenty would be noticed.
+    Outside,
+    /// Twenty as close as they come, which is noticed, the others outside of a quarter of what is usual.
+    Twofold,
+    /// In four equal parts, the first of each ring in which a place that is noticed is looked at: as close as they come, and
+    /// outside of a quarter, a half and the whole of what is usual.
+    Spread,
+}
+
+impl Stand {
+    /// The bands in which `count` stand around a place, in a network of so many nodes.
+    fn bands(self, count: usize, nodes: usize) -> Vec<Band> {
+        let usual = (u64::MAX / nodes.max(1) as u64).saturating_mul(limits::K as u64);
+        let part = |from| Band { from, count: count / 4 };
+        match self {
+            Self::Closest => vec![Band { from: 0, count }],
+            Self::Outside => vec![Band { from: usual / 3, count }],
+            Self::Twofold => vec![
+                Band { from: 0, count: limits::K },
+                Band { from: usual / 4, count: count.saturating_sub(limits::K) },
+            ],
+            Self::Spread => vec![part(0), part(usual / 4), part(usual / 2), part(usual)],
+        }
+    }
+
+    /// Its name in a report.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Closest => "closest",
+            Self::Outside => "outside",
+            Self::Twofold => "twofold",
+            Self::Spread => "spread",
+        }
+    }
 }
 
 /// What honest peers try.

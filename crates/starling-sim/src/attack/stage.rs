@@ -34,6 +34,10 @@ const MOVING_IN: Span = Span::from_secs(60);
 const BEFORE: Span = Span::from_hours(2);
 /// Of a time in which they do, whoever watches is told so often.
 const STEPS: usize = 30;
+/// Nodes that try something where identities are made for some keys.
+const USERS: usize = 100;
+/// Records that each of them has stored before: an account has some eleven.
+const OWN_RECORDS: u64 = 5;
 /// Bytes of a record's payload: what a locator has.
 const PAYLOAD: usize = 400;
 
@@ -48,6 +52,8 @@ pub(super) struct Stage<'a> {
     pub(super) crowd: Vec<OverlayIndex>,
     /// Those that behave and are up, or come back.
     honest: Vec<OverlayIndex>,
+    /// Those of them who try something, if not all do.
+    users: Vec<OverlayIndex>,
     /// How many of them were there, and of how many, whenever that was looked at.
     present: (usize, usize),
 }
@@ -60,9 +66,9 @@ impl<'a> Stage<'a> {
     }
 
     fn on(terrain: Terrain, (scenario, plan, watch): (Scenario, Plan, Watch<'a>)) -> Self {
-        let (crowd, honest) = (Vec::new(), Vec::new());
+        let (crowd, honest, users) = (Vec::new(), Vec::new(), Vec::new());
         let (net, tally) = (Overlays::new(terrain), Tally::default());
-        Self { scenario, plan, net, tally, watch, crowd, honest, present: (0, 0) }
+        Self { scenario, plan, net, tally, watch, crowd, honest, users, present: (0, 0) }
     }
 
     /// The same with smaller disks.
@@ -169,7 +175,8 @@ impl<'a> Stage<'a> {
         let Some(setup) = self.scenario.ground else { return Ok(vec![Vec::new(); targets.len()]) };
         self.told("grinding identities", 0, targets.len())?;
         let tries = TRIES_PER_NODE * self.plan.nodes as u64;
-        let ground = grind(targets, setup.identities, tries, self.net.dice());
+        let bands = setup.stand.bands(setup.identities, self.plan.nodes);
+        let ground = grind(targets, &bands, tries, self.net.dice());
         let mut gangs = Vec::new();
         let free = self.net.len();
         for (done, place) in ground.into_iter().enumerate() {
@@ -233,12 +240,28 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Some honest nodes have records of their own in the network, as everybody's account and locators are; whoever tries
+    /// something from now on is one of them.
+    pub(super) fn settle(&mut self) -> Result<(), Interrupted> {
+        self.users = (0..USERS).map(|_| self.anybody()).collect();
+        let mut commands = Vec::new();
+        for user in self.users.clone() {
+            for number in 0..OWN_RECORDS {
+                commands.push((user, Command::Store(self.draft(RecordKind::Locator, number))));
+            }
+        }
+        self.perform(commands, "settling")?;
+        Ok(())
+    }
+
     /// A random honest node that is up.
     pub(super) fn anybody(&mut self) -> OverlayIndex {
-        assert!(self.honest.iter().any(|index| self.net.member(*index).is_up()), "somebody is there");
+        let among = if self.users.is_empty() { &self.honest } else { &self.users };
+        assert!(among.iter().any(|index| self.net.member(*index).is_up()), "somebody is there");
         loop {
-            let at = below(self.net.dice(), self.honest.len());
-            let drawn = self.honest.get(at).copied().expect("one of them");
+            let among = if self.users.is_empty() { &self.honest } else { &self.users };
+            let at = below(self.net.dice(), among.len());
+            let drawn = among.get(at).copied().expect("one of them");
             if self.net.member(drawn).is_up() {
                 return drawn;
             }

@@ -92,6 +92,7 @@ fn made_of(scenario: &Scenario, plan: Plan) -> Vec<(&'static str, Param)> {
     }
     if let Some(ground) = scenario.ground {
         params.push(("ground_per_key", number(ground.identities)));
+        params.push(("ground_stand", text(ground.stand.name())));
         params.push(("ground_streets", ground.streets.map_or_else(|| text("one each"), number)));
     }
     if scenario.vanish > 0 {

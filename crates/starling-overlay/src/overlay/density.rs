@@ -31,37 +31,66 @@ const SPARSE: u64 = 3;
 /// Places of our own records of which is remembered how dense they were.
 const PLACES: usize = 15;
 
-/// How far away the twentieth peer was at the places that we stored something at last: nobody but us chose them.
+/// How far away the twentieth peer was at the places that we stored something at last, which nobody but us chose.
 #[derive(Debug, Default)]
 pub(super) struct Density {
-    places: VecDeque<(NodeId, u64)>,
+    places: VecDeque<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    id: NodeId,
+    there: u64,
+    /// How far away our own twentieth neighbour was then. Networks grow, so that either alone says little a while later.
+    here: u64,
 }
 
 impl Density {
-    /// A record of ours is to be stored at a place, where these are the closest. Each place counts once, however often it is
-    /// looked up: one that is attacked is not to become what is usual.
-    pub(super) fn note(&mut self, target: &NodeId, found: &Found) {
-        let Some((last, _)) = found.peers.get(SAMPLE.saturating_sub(1)) else { return };
-        self.places.retain(|(place, _)| place != target);
+    /// A record of ours is to be stored at a place. It counts once, however often it is looked up: one that is attacked is
+    /// not to become what is usual.
+    fn note(&mut self, id: NodeId, (there, here): (u64, u64)) {
+        self.places.retain(|place| place.id != id);
         if self.places.len() >= PLACES {
             self.places.pop_front();
         }
-        self.places.push_back((*target, leading(target, &last.key().node_id())));
+        self.places.push_back(Place { id, there, here });
+    }
+
+    /// How far away the twentieth peer usually is when our own is so far away.
+    fn usual(&self, here: u64) -> u64 {
+        let now = |place: &Place| {
+            let far = u128::from(here).saturating_mul(u128::from(place.there));
+            let far = far.checked_div(u128::from(place.here)).unwrap_or(u128::MAX);
+            u64::try_from(far).unwrap_or(u64::MAX)
+        };
+        let mut all: Vec<u64> = self.places.iter().map(now).chain([here]).collect();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied().unwrap_or(here)
     }
 }
 
 impl Overlay {
-    /// How far away the twentieth peer of a place usually is: the median of what is so where we are and where our records
-    /// are; `None` while we know too few to tell.
+    /// How far away the twentieth peer of a place usually is: what is so where we are, corrected by how much farther or closer
+    /// it was at the places of our records, the median of them; `None` while we know too few to tell.
     fn usual(&self) -> Option<u64> {
+        self.here().map(|here| self.density.usual(here))
+    }
+
+    /// How far away our own twentieth neighbour is.
+    fn here(&self) -> Option<u64> {
         if self.table.len() < SAMPLE.saturating_mul(2) {
             return None;
         }
         let neighbours = self.table.closest(&self.id, SAMPLE);
-        let here = neighbours.last().map(|farthest| leading(&self.id, farthest.id()));
-        let mut all: Vec<u64> = self.density.places.iter().map(|(_, far)| *far).chain(here).collect();
-        all.sort_unstable();
-        all.get(all.len() / 2).copied()
+        neighbours.last().map(|farthest| leading(&self.id, farthest.id()))
+    }
+
+    /// A record of ours is to be stored where these are the closest.
+    pub(super) fn note_density(&mut self, target: &NodeId, found: &Found) {
+        let twentieth = found.peers.get(SAMPLE.saturating_sub(1));
+        if let (Some((last, _)), Some(here)) = (twentieth, self.here()) {
+            self.density.note(*target, (leading(target, &last.key().node_id()), here));
+        }
     }
 
     /// The rings in which those around a crowded place count; `None` where it is not crowded.
@@ -178,29 +207,23 @@ mod tests {
 
     #[test]
     fn byz_03_what_is_usual_is_not_told_by_a_crowd_around_us_or_at_one_of_our_places() {
-        let mut overlay = overlay(500);
-        let usual = overlay.usual().unwrap();
-        let (target, crowded) = found(usual / 20);
+        let mut density = Density::default();
+        let place = |n: u8| NodeId::new([n; 32]);
+        assert_eq!(density.usual(1000), 1000);
         for _ in 0..PLACES {
-            overlay.density.note(&target, &crowded);
+            density.note(place(0), (10, 1000));
         }
-        assert_eq!(overlay.density.places.len(), 1, "a place counts once");
-        assert_eq!(overlay.usual(), Some(usual));
-        // Beside one another, so that the same peers are as far from all of them.
-        let place = |n: u8| {
-            let mut place = *target.as_bytes();
-            place[31] ^= n;
-            NodeId::new(place)
-        };
-        let (_, sound) = found(usual);
-        (1..=40).for_each(|n| overlay.density.note(&place(n), &sound));
-        assert_eq!(overlay.density.places.len(), PLACES, "old places are forgotten");
-        let is_about_usual = |overlay: &Overlay| (usual / 2..=usual).contains(&overlay.usual().unwrap());
-        assert!(is_about_usual(&overlay));
-        (41..=47).for_each(|n| overlay.density.note(&place(n), &crowded));
-        assert!(is_about_usual(&overlay), "seven of sixteen do not decide");
-        (48..=55).for_each(|n| overlay.density.note(&place(n), &crowded));
-        assert!(!is_about_usual(&overlay), "fifteen do");
+        assert_eq!((density.places.len(), density.usual(1000)), (1, 1000), "a place counts once");
+        // A crowd stands around us: what we see is a tenth of what is usual, then and now.
+        (1..=40).for_each(|n| density.note(place(n), (1000 + u64::from(n), 100)));
+        assert_eq!(density.places.len(), PLACES, "old places are forgotten");
+        assert!((1000..1050).contains(&density.usual(100)));
+        assert!((250..300).contains(&density.usual(25)), "the network has grown to four times as many");
+        // Somebody attacks the places of our records.
+        (41..=47).for_each(|n| density.note(place(n), (10, 100)));
+        assert!((1000..1050).contains(&density.usual(100)), "seven of fifteen do not decide");
+        (48..=50).for_each(|n| density.note(place(n), (10, 100)));
+        assert!(density.usual(100) <= 100);
     }
 
     #[test]

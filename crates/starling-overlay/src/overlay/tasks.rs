@@ -166,9 +166,9 @@ impl Overlay {
                     Some(LookupOutput::Done(found)) => {
                         self.table.looked_up(lookup.target(), context.now.tick);
                         if !lookup.is_widened() && matches!(task.kind, TaskKind::Store(Whose::Ours(_), _)) {
-                            self.density.note(lookup.target(), &found);
+                            self.note_density(lookup.target(), &found);
                         }
-                        if !lookup.is_widened() && self.widens(&task.kind, lookup, &found) {
+                        if self.widens(&task.kind, lookup, &found) {
                             self.widen(context, lookup, &found);
                             continue;
                         }
@@ -259,6 +259,10 @@ impl Overlay {
     /// Whether a lookup goes on as a wide one: it fetched nothing, or whom it found cannot be all there are.
     fn widens(&self, kind: &TaskKind, lookup: &Lookup, found: &Found) -> bool {
         let (target, records) = (lookup.target(), &self.config.records);
+        if lookup.is_widened() {
+            // Those closest alone can be unremarkable where eighty are not.
+            return !found.crowded && self.is_crowded(target, found);
+        }
         let is_narrow = lookup.width() < records.fetch_width_wide;
         match kind {
             TaskKind::Fetch(_, gathering) => {

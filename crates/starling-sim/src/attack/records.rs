@@ -75,8 +75,8 @@ fn attacked(stage: &mut Stage<'_>) -> Result<(), Interrupted> {
     let places = (stage.plan.nodes / NODES_PER_PLACE).clamp(1, PLACES);
     let keys: Vec<RecordKey> = (0..places).map(|_| stage.anywhere()).collect();
     let prey: Vec<NodeId> = keys.iter().map(RecordKey::as_node_id).collect();
-    stage.settle()?;
     let gangs = stage.move_in(&prey)?;
+    stage.settle()?;
     // Each gang attacks its own place, and is honest elsewhere; those who collude help all of them.
     stage.turn(&gangs.concat());
     let crowd = stage.crowd.clone();

@@ -39,7 +39,8 @@ impl Rings {
         RINGS.iter().position(|quarters| leading <= self.end(*quarters))
     }
 
-    /// The order in which these candidates, who are the closest first, come into question: those of a ring by lot.
+    /// The order in which these candidates, who are the closest first, come into question: those of a ring by lot. Who stands
+    /// at the target itself is who is looked for, and nobody can make that identity.
     pub(super) fn order(&self, candidates: &[Candidate]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..candidates.len()).collect();
         let mut rest = order.as_mut_slice();
@@ -48,7 +49,8 @@ impl Rings {
             let end = candidates.partition_point(|candidate| candidate.leading() <= self.end(quarters));
             let (ring, beyond) = rest.split_at_mut(end.saturating_sub(passed));
             ring.sort_by_cached_key(|index| {
-                candidates.get(*index).map(|candidate| lot(self.salt, &candidate.key()))
+                let candidate = candidates.get(*index)?;
+                Some((candidate.leading() > 0, lot(self.salt, &candidate.key())))
             });
             (rest, passed) = (beyond, end);
         }

@@ -156,6 +156,21 @@ fn byz_03_a_crowd_in_two_parts_leaves_most_places_to_those_who_would_be_there_wi
     assert_eq!(close, [], "each of the closest is drawn at one time or another");
 }
 
+#[test]
+fn byz_03_who_is_looked_for_itself_is_found_in_any_crowd() {
+    let victim = peer(1);
+    let target = victim.key().node_id();
+    let mut crowd: Vec<Peer> = (1..=120).map(peer).collect();
+    crowd.sort_by_key(|p| p.key().node_id().distance(&target));
+    for salt in 0..40 {
+        let begin = (LookupConfig::default(), Tick::ZERO);
+        let mut lookup = Lookup::new(NodeKey::new([255; 32]), target, 80, crowd[1..41].to_vec(), begin);
+        lookup.look_in_rings(Rings { usual: u64::MAX, salt }, Vec::new());
+        let (found, _) = run(lookup, |_| Some(crowd[..80].to_vec()));
+        assert_eq!(found.peers[0].0.key(), victim.key());
+    }
+}
+
 /// All whom we know near the target were made to be there, and name one another alone.
 #[test]
 fn byz_03_contacts_asked_besides_name_whom_a_crowd_does_not() {

@@ -207,12 +207,12 @@ impl Lookup {
         self.ended = false;
     }
 
-    /// In each of these rings so many as may be there count from now on, and all within the width are asked; `contacts` of
-    /// ours beyond them are asked first.
+    /// In each of these rings so many as may be there count from now on, and all within the width are asked; so are these
+    /// `contacts` of ours, whoever else is named.
     pub fn look_in_rings(&mut self, rings: Rings, contacts: Vec<Peer>) {
         self.thinning = None;
         self.shortlist.look_in_rings(rings);
-        contacts.into_iter().for_each(|peer| self.shortlist.add(peer, SourceId::OURSELVES));
+        self.ask_besides(contacts);
     }
 
     /// Takes what happened; worth a [`Self::poll`] afterwards.

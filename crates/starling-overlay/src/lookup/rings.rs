@@ -6,8 +6,7 @@ use super::shortlist::Candidate;
 use super::thinning::lot;
 
 /// Where the rings end, in quarters of what is usual: five, five, ten and twenty are in them where nobody made any.
-pub(super) const RINGS: [u64; 4] = [1, 2, 4, OUTERMOST];
-const OUTERMOST: u64 = 8;
+pub(super) const RINGS: [u64; 4] = [1, 2, 4, 8];
 
 /// Rings around a target, in each of which the same number count, drawn by lot.
 ///
@@ -24,10 +23,10 @@ pub struct Rings {
 }
 
 impl Rings {
-    /// So far reaches the last of them.
+    /// How far each of them reaches.
     #[must_use]
-    pub const fn reach(&self) -> u64 {
-        self.end(OUTERMOST)
+    pub fn ends(&self) -> [u64; RINGS.len()] {
+        RINGS.map(|quarters| self.end(quarters))
     }
 
     const fn end(&self, quarters: u64) -> u64 {

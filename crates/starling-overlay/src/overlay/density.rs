@@ -30,6 +30,8 @@ const SPARSE: u64 = 3;
 
 /// Places of our own records of which is remembered how dense they were.
 const PLACES: usize = 15;
+/// With fewer of them our own neighbours alone tell: two that are attacked would decide.
+const LEAST: usize = 5;
 
 /// How far away the twentieth peer was at the places that we stored something at last, which nobody but us chose.
 #[derive(Debug, Default)]
@@ -58,6 +60,9 @@ impl Density {
 
     /// How far away the twentieth peer usually is when our own is so far away.
     fn usual(&self, here: u64) -> u64 {
+        if self.places.len() < LEAST {
+            return here;
+        }
         let now = |place: &Place| {
             let far = u128::from(here).saturating_mul(u128::from(place.there));
             let far = far.checked_div(u128::from(place.here)).unwrap_or(u128::MAX);
@@ -104,8 +109,18 @@ impl Overlay {
         self.usual().map_or_else(Vec::new, |usual| self.beyond(target, usual, count))
     }
 
+    /// Contacts of ours around a crowded place, the closest beyond each ring. Who is near knows who else is, where nodes come
+    /// and go and those made for the place stay; who is far is not of the crowd.
+    pub(super) fn around(&self, target: &NodeId, rings: &Rings) -> Vec<Peer> {
+        let beyond = rings.ends().map(|end| self.beyond(target, end, self.config.lookup.entries));
+        let mut peers: Vec<Peer> = beyond.into_iter().flatten().collect();
+        peers.sort_by_key(Peer::key);
+        peers.dedup_by_key(|peer| peer.key());
+        peers
+    }
+
     /// Contacts of ours that are closest to a place among those farther than `reach`.
-    pub(super) fn beyond(&self, target: &NodeId, reach: u64, count: usize) -> Vec<Peer> {
+    fn beyond(&self, target: &NodeId, reach: u64, count: usize) -> Vec<Peer> {
         let is_beyond = |contact: &Contact| leading(target, contact.id()) > reach;
         self.table.closest_among(target, count, is_beyond).into_iter().map(Contact::peer).collect()
     }
@@ -214,6 +229,8 @@ mod tests {
             density.note(place(0), (10, 1000));
         }
         assert_eq!((density.places.len(), density.usual(1000)), (1, 1000), "a place counts once");
+        (1..4).for_each(|n| density.note(place(n), (10, 1000)));
+        assert_eq!(density.usual(1000), 1000, "four that are attacked are too few to tell");
         // A crowd stands around us: what we see is a tenth of what is usual, then and now.
         (1..=40).for_each(|n| density.note(place(n), (1000 + u64::from(n), 100)));
         assert_eq!(density.places.len(), PLACES, "old places are forgotten");

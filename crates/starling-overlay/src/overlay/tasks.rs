@@ -280,7 +280,7 @@ impl Overlay {
         let target = *lookup.target();
         lookup.widen(self.config.records.fetch_width_wide, context.now.tick);
         if let Some(rings) = self.rings(&target, found, context.rng) {
-            lookup.look_in_rings(rings, self.beyond(&target, rings.reach(), self.config.lookup.entries));
+            lookup.look_in_rings(rings, self.around(&target, &rings));
         }
     }
 

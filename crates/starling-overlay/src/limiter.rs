@@ -31,7 +31,7 @@ impl Limiter {
 
     /// Whether `group` may use `cost` units now; they are used if so.
     pub fn allow(&mut self, group: AddressGroup, cost: u32, now: Tick) -> bool {
-        if !self.used.contains_key(&group) && self.used.len() >= self.config.groups {
+        if self.used.len() >= self.config.groups && !self.used.contains_key(&group) {
             self.sweep(now);
             if self.used.len() >= self.config.groups {
                 return false;

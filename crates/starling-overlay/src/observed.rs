@@ -73,9 +73,10 @@ impl Observed {
 
 impl Votes {
     fn note(&mut self, voter: AddressGroup, address: SocketAddr) {
-        self.0.retain(|(other, _)| *other != voter);
-        if self.0.len() >= VOTES {
-            self.0.pop_front();
+        match self.0.iter().position(|(other, _)| *other == voter) {
+            Some(before) => drop(self.0.remove(before)),
+            None if self.0.len() >= VOTES => drop(self.0.pop_front()),
+            None => {}
         }
         self.0.push_back((voter, address));
     }

@@ -1,33 +1,44 @@
 //! Where peers are dialled.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
+use core::slice;
 use core::str::FromStr;
 
-use crate::ids::NodeKey;
+use crate::ids::{NodeId, NodeKey};
 use crate::{DecodeError, TextError, limits, wire};
 
 /// A peer and where it may be reached: at most [`limits::PEER_ADDRESSES`] addresses, none of them twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Peer {
     key: NodeKey,
-    addresses: Vec<SocketAddr>,
+    // Hashing the key of each peer that an answer names whenever its place is asked for was a tenth of a lookup.
+    id: NodeId,
+    addresses: Addresses,
+}
+
+/// A list of addresses. Most peers have one, and thousands of peers are named every second: no allocation for that.
+#[derive(Debug, Clone)]
+enum Addresses {
+    One(SocketAddr),
+    /// None, or more than one.
+    Listed(Box<[SocketAddr]>),
 }
 
 impl Peer {
     /// A peer with the first [`limits::PEER_ADDRESSES`] different dialable `addresses`.
     #[must_use]
     pub fn new(key: NodeKey, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let mut kept = Vec::new();
-        for address in addresses {
-            if kept.len() < limits::PEER_ADDRESSES && is_dialable(&address) && !kept.contains(&address) {
-                // Most have one address, and thousands of peers are remembered: no room for more than there are.
-                kept.reserve_exact(1);
-                kept.push(address);
-            }
-        }
-        Self { key, addresses: kept }
+        Self { key, id: key.node_id(), addresses: addresses.into_iter().collect() }
+    }
+
+    /// The same peer with other `addresses`.
+    #[must_use]
+    pub fn at(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self { key: self.key, id: self.id, addresses: addresses.into_iter().collect() }
     }
 
     /// The node key.
@@ -36,28 +47,88 @@ impl Peer {
         self.key
     }
 
+    /// Its place in the overlay.
+    #[must_use]
+    pub const fn id(&self) -> &NodeId {
+        &self.id
+    }
+
     /// The addresses, most trusted first.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        self.addresses.as_slice()
     }
 
     pub(crate) fn to_wire(&self) -> wire::Peer {
         wire::Peer {
             node_key: self.key.as_bytes().to_vec(),
-            addresses: self.addresses.iter().map(address_to_wire).collect(),
+            addresses: self.addresses().iter().map(address_to_wire).collect(),
         }
     }
 
     /// Bytes of [`Self::to_wire`] when it is encoded.
     pub(crate) fn wire_len(&self) -> usize {
-        let addresses = self.addresses.iter().map(|address| field_len(address_len(address)));
+        let addresses = self.addresses().iter().map(|address| field_len(address_len(address)));
         addresses.fold(field_len(NodeKey::LEN), usize::saturating_add)
     }
 
     pub(crate) fn from_wire(peer: &wire::Peer) -> Result<Self, DecodeError> {
         let key = NodeKey::from_slice(&peer.node_key)?;
-        Ok(Self { key, addresses: addresses_from_wire(&peer.addresses)? })
+        Ok(Self { key, id: key.node_id(), addresses: addresses_from_wire(&peer.addresses)?.into() })
+    }
+}
+
+impl Addresses {
+    fn as_slice(&self) -> &[SocketAddr] {
+        match self {
+            Self::One(address) => slice::from_ref(address),
+            Self::Listed(addresses) => addresses,
+        }
+    }
+}
+
+/// The first [`limits::PEER_ADDRESSES`] different ones that can be dialled.
+impl FromIterator<SocketAddr> for Addresses {
+    fn from_iter<I: IntoIterator<Item = SocketAddr>>(addresses: I) -> Self {
+        let mut addresses = addresses.into_iter().filter(is_dialable);
+        let Some(first) = addresses.next() else { return Vec::new().into() };
+        let Some(second) = addresses.find(|address| *address != first) else { return Self::One(first) };
+        let mut kept = [first, second].to_vec();
+        for address in addresses {
+            if kept.len() < limits::PEER_ADDRESSES && !kept.contains(&address) {
+                kept.push(address);
+            }
+        }
+        kept.into()
+    }
+}
+
+impl From<Vec<SocketAddr>> for Addresses {
+    fn from(addresses: Vec<SocketAddr>) -> Self {
+        match addresses.as_slice() {
+            [address] => Self::One(*address),
+            _ => Self::Listed(addresses.into_boxed_slice()),
+        }
+    }
+}
+
+impl PartialEq for Addresses {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Addresses {}
+
+impl PartialOrd for Addresses {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Addresses {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_slice().cmp(other.as_slice())
     }
 }
 

@@ -19,7 +19,7 @@ mod turnover;
 mod work;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

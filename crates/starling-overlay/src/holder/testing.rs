@@ -22,7 +22,7 @@ const BAD: Signature = Signature::new([0; 64]);
 
 /// Good is what is signed with ones. Counts what it is asked.
 #[derive(Debug, Default)]
-pub(super) struct Double {
+pub(crate) struct Double {
     pub(super) asked: core::cell::Cell<usize>,
 }
 

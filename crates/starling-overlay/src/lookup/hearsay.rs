@@ -53,7 +53,7 @@ impl Hearsay {
             return true;
         }
         let merged = firsts.iter().chain([first]).chain(rest).chain(named.addresses());
-        let merged = Peer::new(self.peer.key(), merged.copied());
+        let merged = self.peer.at(merged.copied());
         let taken = merged.addresses().contains(first);
         self.firsts = self.firsts.saturating_add(usize::from(is_new && taken));
         self.peer = merged;

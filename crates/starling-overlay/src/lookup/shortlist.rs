@@ -1,17 +1,18 @@
 //! What a lookup knows of the peers near its target: who told of whom, who was asked, who answered.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use starling_proto::addr::Peer;
-use starling_proto::ids::{Distance, NodeId, NodeKey};
+use starling_proto::ids::{NodeId, NodeKey};
 use starling_proto::limits;
 use starling_proto::time::Tick;
 
 use super::hearsay::{Hearsay, SourceId};
 use super::rings::{RINGS, Rings};
 use crate::group::{AddressGroup, CapCount};
-use crate::leading::leading;
+use crate::leading::{closer, leading};
 
 /// How often a candidate that is silent is asked once more at addresses that others named meanwhile.
 const RETRIES: u8 = 2;
@@ -36,14 +37,13 @@ pub(super) enum Standing {
 /// A peer that may be among the closest.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    distance: Distance,
-    /// The first 64 bits of it.
+    /// The first 64 bits of its distance.
     leading: u64,
     pub(super) standing: Standing,
     /// Where it is asked.
     said: Hearsay,
     /// Where it is said to be besides, by those who spoke when it had been asked.
-    elsewhere: Option<Hearsay>,
+    elsewhere: Option<Box<Hearsay>>,
     /// Where it answered from.
     proven: Option<SocketAddr>,
     /// Requests to it that have not ended.
@@ -116,8 +116,7 @@ impl Shortlist {
     }
 
     pub(super) fn position(&self, key: &NodeKey) -> Option<usize> {
-        let distance = key.node_id().distance(&self.target);
-        self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&distance)).ok()
+        self.place(&key.node_id()).ok()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Candidate> {
@@ -133,19 +132,26 @@ impl Shortlist {
         if peer.addresses().is_empty() {
             return;
         }
-        let id = peer.key().node_id();
-        let distance = id.distance(&self.target);
-        match self.candidates.binary_search_by(|candidate| candidate.distance.cmp(&distance)) {
+        match self.place(peer.id()) {
             Ok(known) => {
                 if let Some(candidate) = self.candidates.get_mut(known) {
                     candidate.named(peer, source);
                 }
             }
             Err(at) => {
-                let place = (distance, leading(&id, &self.target));
-                self.insert(at, Candidate::new(place, Hearsay::new(peer, source)));
+                let leading = leading(peer.id(), &self.target);
+                self.insert(at, Candidate::new(leading, Hearsay::new(peer, source)));
             }
         }
+    }
+
+    /// Where it stands, or would.
+    fn place(&self, id: &NodeId) -> Result<usize, usize> {
+        let first = leading(id, &self.target);
+        self.candidates.binary_search_by(|candidate| {
+            let whole = || closer(candidate.said.peer().id(), id, &self.target);
+            candidate.leading.cmp(&first).then_with(whole)
+        })
     }
 
     fn insert(&mut self, mut at: usize, candidate: Candidate) {
@@ -300,9 +306,9 @@ impl Shortlist {
 }
 
 impl Candidate {
-    const fn new((distance, leading): (Distance, u64), said: Hearsay) -> Self {
+    const fn new(leading: u64, said: Hearsay) -> Self {
         let standing = Standing::New;
-        Self { distance, leading, standing, said, elsewhere: None, proven: None, calls: 0, retries: 0 }
+        Self { leading, standing, said, elsewhere: None, proven: None, calls: 0, retries: 0 }
     }
 
     pub(super) const fn key(&self) -> NodeKey {
@@ -317,7 +323,7 @@ impl Candidate {
     /// The peer: where it answered from before where it is said to be.
     pub(super) fn peer(&self) -> Peer {
         let said = self.said.peer();
-        Peer::new(said.key(), self.proven.iter().chain(said.addresses()).copied())
+        said.at(self.proven.iter().chain(said.addresses()).copied())
     }
 
     /// The group of the address it answered from, or that it was first said to have.
@@ -360,7 +366,7 @@ impl Candidate {
             return;
         }
         if let Some(elsewhere) = self.elsewhere.take() {
-            self.said = elsewhere;
+            self.said = *elsewhere;
             self.retries = self.retries.saturating_add(1);
             self.standing = Standing::New;
         }
@@ -378,7 +384,7 @@ impl Candidate {
             Some(elsewhere) => {
                 elsewhere.merge(&peer, source);
             }
-            None => self.elsewhere = Some(Hearsay::new(peer, source)),
+            None => self.elsewhere = Some(Box::new(Hearsay::new(peer, source))),
         }
         self.retry();
     }

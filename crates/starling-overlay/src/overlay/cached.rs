@@ -3,10 +3,8 @@
 use alloc::vec::Vec;
 
 use starling_proto::addr::Peer;
-use starling_proto::ids::{NodeId, NodeKey};
+use starling_proto::ids::NodeKey;
 use starling_proto::time::UnixSeconds;
-
-use crate::table::Table;
 
 /// The peers on disk, the newest first, as [`known_peers`](crate::storage::PeerStore::known_peers) gives them.
 #[derive(Debug, Default)]
@@ -15,10 +13,11 @@ pub(super) struct Cached(Vec<Kept>);
 #[derive(Debug)]
 struct Kept {
     key: NodeKey,
-    // Hashing sixty-four keys whenever the table changes would be a good part of all that a node does.
-    id: NodeId,
     /// When it was written; nothing for what was on disk before the start.
     at: Option<UnixSeconds>,
+    /// Whether it is a contact now. Looking for sixty-four of them in the table whenever that changes was a thirtieth of
+    /// all that a node does.
+    is_there: bool,
 }
 
 impl Cached {
@@ -30,11 +29,24 @@ impl Cached {
         self.0.len()
     }
 
+    /// Those that are contacts, as far as it was told.
+    #[cfg(test)]
+    pub(super) fn there(&self) -> impl Iterator<Item = (NodeKey, bool)> {
+        self.0.iter().map(|kept| (kept.key, kept.is_there))
+    }
+
     pub(super) fn contains(&self, key: &NodeKey) -> bool {
         self.0.iter().any(|kept| kept.key == *key)
     }
 
-    /// It has been written.
+    /// It is a contact now, or is none any more, if it is kept.
+    pub(super) fn note(&mut self, key: &NodeKey, is_there: bool) {
+        if let Some(kept) = self.0.iter_mut().find(|kept| kept.key == *key) {
+            kept.is_there = is_there;
+        }
+    }
+
+    /// A contact has been written.
     pub(super) fn insert(&mut self, key: NodeKey, at: UnixSeconds) {
         self.remove(&key);
         let newer = |kept: &Kept| kept.at.is_some_and(|its| its > at || (its == at && kept.key < key));
@@ -51,8 +63,8 @@ impl Cached {
 
     /// Who leaves for a newcomer where `room` is taken: the one that has been gone for longest, as long as half are gone;
     /// else one of the newest quarter of those that are there.
-    pub(super) fn leaves(&self, room: usize, table: &Table) -> Option<NodeKey> {
-        let is_there = |kept: &&Kept| table.has(&kept.id);
+    pub(super) fn leaves(&self, room: usize) -> Option<NodeKey> {
+        let is_there = |kept: &&Kept| kept.is_there;
         let gone = self.0.iter().filter(|kept| !is_there(kept)).count();
         if gone >= room / 2
             && let Some(longest) = self.0.iter().rev().find(|kept| !is_there(kept))
@@ -66,48 +78,39 @@ impl Cached {
 }
 
 impl Kept {
-    fn new(key: NodeKey, at: Option<UnixSeconds>) -> Self {
-        Self { key, id: key.node_id(), at }
+    const fn new(key: NodeKey, at: Option<UnixSeconds>) -> Self {
+        Self { key, at, is_there: at.is_some() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
     use crate::memory::MemoryStore;
     use crate::storage::PeerStore as _;
-    use crate::table::Contact;
-    use starling_proto::time::Tick;
 
     fn key(n: u8) -> NodeKey {
         NodeKey::new([n; 32])
     }
 
     /// Eight peers, the first of them the newest; those in `there` are contacts.
-    fn eight(there: &[u8]) -> (Cached, Table) {
+    fn eight(there: &[u8]) -> Cached {
         let mut cached = Cached::default();
         (1..=8).for_each(|n| cached.insert(key(n), UnixSeconds::new(100 - u64::from(n))));
-        let mut table = Table::new(key(99).node_id(), Config::default().table);
-        for n in there {
-            table.offer(Contact::new(key(*n), format!("8.{n}.8.8:1").parse().unwrap(), &[], Tick::ZERO));
-        }
-        (cached, table)
+        (1..=9).for_each(|n| cached.note(&key(n), there.contains(&n)));
+        cached
     }
 
     #[test]
     fn the_one_gone_for_longest_leaves_while_half_are_gone() {
-        let (cached, table) = eight(&[1, 2, 3, 8]);
-        assert_eq!(cached.leaves(8, &table), Some(key(7)));
+        assert_eq!(eight(&[1, 2, 3, 8]).leaves(8), Some(key(7)));
     }
 
     #[test]
     fn else_one_of_the_newest_quarter_leaves_and_no_old_acquaintance() {
-        let (cached, table) = eight(&[2, 3, 5, 6, 8]);
-        assert_eq!(cached.leaves(8, &table), Some(key(5)));
-        let (cached, table) = eight(&[1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(cached.leaves(8, &table), Some(key(3)));
-        assert_eq!(Cached::default().leaves(0, &table), None);
+        assert_eq!(eight(&[2, 3, 5, 6, 8]).leaves(8), Some(key(5)));
+        assert_eq!(eight(&[1, 2, 3, 4, 5, 6, 7, 8]).leaves(8), Some(key(3)));
+        assert_eq!(Cached::default().leaves(0), None);
     }
 
     #[test]

@@ -31,9 +31,10 @@ struct Vote {
 impl ClockVotes {
     /// Notes what a peer's clock says.
     pub(super) fn vote(&mut self, group: AddressGroup, minutes: u64, now: Now) {
-        self.votes.retain(|(other, _)| *other != group);
-        if self.votes.len() >= VOTES {
-            self.votes.pop_front();
+        match self.votes.iter().position(|(other, _)| *other == group) {
+            Some(before) => drop(self.votes.remove(before)),
+            None if self.votes.len() >= VOTES => drop(self.votes.pop_front()),
+            None => {}
         }
         let agrees = minutes.abs_diff(now.seconds().get() / 60) <= NEAR_MIN;
         self.votes.push_back((group, Vote { agrees, at: now }));

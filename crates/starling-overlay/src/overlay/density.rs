@@ -94,7 +94,7 @@ impl Overlay {
     pub(super) fn note_density(&mut self, target: &NodeId, found: &Found) {
         let twentieth = found.peers.get(SAMPLE.saturating_sub(1));
         if let (Some((last, _)), Some(here)) = (twentieth, self.here()) {
-            self.density.note(*target, (leading(target, &last.key().node_id()), here));
+            self.density.note(*target, (leading(target, last.id()), here));
         }
     }
 
@@ -137,7 +137,7 @@ impl Overlay {
         let count = u128::try_from(found.stand_for).unwrap_or(0);
         let sample = u128::try_from(SAMPLE).unwrap_or(1);
         let usual = u128::from(here).saturating_mul(count).checked_div(sample).unwrap_or(0);
-        u128::from(leading(target, &last.key().node_id())).saturating_mul(u128::from(CROWDED)) < usual
+        u128::from(leading(target, last.id())).saturating_mul(u128::from(CROWDED)) < usual
     }
 
     /// Whether they are, or are too far for all to be there.
@@ -149,7 +149,7 @@ impl Overlay {
     /// How far away the twentieth of those found is, and how far it usually is.
     fn spacing(&self, target: &NodeId, found: &Found) -> Option<(u64, u64)> {
         let (last, _) = found.peers.get(SAMPLE.saturating_sub(1))?;
-        Some((leading(target, &last.key().node_id()), self.usual()?))
+        Some((leading(target, last.id()), self.usual()?))
     }
 }
 

@@ -193,7 +193,7 @@ impl Overlay {
             return Ok(());
         }
         if self.cached.len() >= room && !self.cached.contains(key) {
-            let Some(leaves) = self.cached.leaves(room, &self.table) else { return Ok(()) };
+            let Some(leaves) = self.cached.leaves(room) else { return Ok(()) };
             self.forget_cached(context, &leaves)?;
         }
         if let Some(contact) = self.table.get(key) {
@@ -264,6 +264,7 @@ impl Overlay {
         let now = context.now.tick;
         if let Some(gone) = change.removed {
             self.repair.left(&gone, now);
+            self.cached.note(&gone, false);
             if self.table.is_empty() {
                 // Those that were met since the start stand on disk at their newest addresses.
                 let mut known = context.store.known_peers()?;
@@ -276,6 +277,8 @@ impl Overlay {
                 self.event(Event::Acquainted);
             }
             self.repair.came(&new, now);
+            // Whoever is the last of too many from one street enters and leaves at once.
+            self.cached.note(&new, self.table.get(&new).is_some());
             self.reach.knows_servers(now);
             self.keep_cached(context, &new)?;
         }

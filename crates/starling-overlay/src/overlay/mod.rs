@@ -259,9 +259,7 @@ impl Overlay {
         let (key, addresses) = (to.key(), to.addresses());
         let named =
             |seed: &Peer| seed.key() == key && seed.addresses().iter().any(|at| addresses.contains(at));
-        self.links.contains_key(&key)
-            || self.table.is_at(&key, addresses)
-            || self.join.seeds().iter().any(named)
+        self.links.contains_key(&key) || self.table.is_at(to) || self.join.seeds().iter().any(named)
     }
 
     fn event(&mut self, event: Event) {
@@ -281,7 +279,12 @@ impl Context<'_> {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
     use super::*;
+    use crate::holder::testing::Double;
+    use crate::io::Remote;
     use crate::memory::MemoryStore;
     use crate::storage::PeerStore as _;
     use crate::table::Contact;
@@ -302,5 +305,39 @@ mod tests {
             assert!(overlay.is_telling(&at(n, &["6.6.6.6:1", home])));
             assert!(!overlay.is_telling(&at(3, &[home])), "somebody else's address");
         }
+    }
+
+    /// Peers of one street, then of many, come and go; who is a contact is remembered beside the table.
+    #[test]
+    fn who_is_kept_on_disk_is_known_to_be_there_or_not() {
+        let (mut store, mut rng, now) =
+            (MemoryStore::default(), ChaCha8Rng::seed_from_u64(5), Now::default());
+        let me = NodeKey::new([7; 32]);
+        let mut overlay = Overlay::new(Config::default(), me, HolderConfig::new(me), now, &store).unwrap();
+        let (mut came, mut left) = (0, 0);
+        for n in 0_u8..160 {
+            let key = NodeKey::new([n.saturating_add(20); 32]);
+            let address = if n < 30 { format!("9.9.9.{n}:1") } else { format!("11.{n}.1.1:1") };
+            let remote = Remote { key, address: address.parse().unwrap(), binding: [n; 32] };
+            let hello = Hello {
+                version: ProtocolVersion::CURRENT,
+                mode: Mode::Server,
+                coarse_time_min: 0,
+                observed: None,
+                addresses: Vec::new(),
+            };
+            let up = Input::PeerUp { remote, hello, dialled: true };
+            overlay.handle(now, &mut rng, &mut store, &Double::default(), up).unwrap();
+            let verify = Double::default();
+            let mut context = Context { now, rng: &mut rng, store: &mut store, verify: &verify };
+            for silent in [n / 2, n / 3].into_iter().filter(|_| n % 5 == 0).cycle().take(8) {
+                overlay.not_heard(&mut context, &NodeKey::new([silent.saturating_add(20); 32])).unwrap();
+            }
+            for (key, is_there) in overlay.cached.there() {
+                assert_eq!(is_there, overlay.table.get(&key).is_some(), "peer {n}: {key}");
+                if is_there { came += 1 } else { left += 1 }
+            }
+        }
+        assert!(came > 100 && left > 100, "{came} were there, {left} were not");
     }
 }

@@ -330,7 +330,7 @@ impl Overlay {
             found.peers.iter().map(|(peer, group)| (Member::Peer(peer.clone()), Some(*group))).collect();
         if self.reach.mode() == Mode::Server || ranked.is_empty() {
             let mine = self.id.distance(&target);
-            let closer = |(peer, _): &&(Peer, AddressGroup)| peer.key().node_id().distance(&target) < mine;
+            let closer = |(peer, _): &&(Peer, AddressGroup)| peer.id().distance(&target) < mine;
             let rank = found.peers.iter().take_while(closer).count();
             let RecordsConfig { replicas, spread, .. } = self.config.records;
             // Behind all of a whole set we are outside.

@@ -13,7 +13,7 @@ use super::tasks::{Task, TaskId, TaskKind};
 use super::{Context, Overlay};
 use crate::config::Config;
 use crate::storage::StorageError;
-use crate::table::Table;
+use crate::table::{Contact, Table};
 
 /// Who has just come to serve looks around once more after this long: by then those who came at the same moment are
 /// known to somebody.
@@ -159,7 +159,7 @@ impl Overlay {
     /// Whether those through whom we came in may be the smaller part of a network: we know few, and not all of those whom
     /// we were told of.
     pub(super) fn is_on_island(&self) -> bool {
-        self.is_small() && self.join.seeds().iter().any(|seed| self.table.get(&seed.key()).is_none())
+        self.is_small() && self.join.seeds().iter().any(|seed| !self.table.has(seed.id()))
     }
 
     /// Somebody whom we were told of or knew before, and who is not among those we know now: asked at each look around,
@@ -167,15 +167,22 @@ impl Overlay {
     fn stranger(&self, context: &mut Context<'_>) -> Result<Option<Peer>, StorageError> {
         let mut known = context.store.known_peers()?;
         known.extend_from_slice(self.join.seeds());
-        known.retain(|peer| peer.key() != self.me && self.table.get(&peer.key()).is_none());
+        known.retain(|peer| peer.key() != self.me && !self.table.has(peer.id()));
         let drawn = usize::try_from(context.random()).unwrap_or_default().checked_rem(known.len());
         Ok(drawn.and_then(|index| known.into_iter().nth(index)))
     }
 
     fn ping_stalest(&mut self, context: &Context<'_>) {
         let now = context.now.tick;
-        let Some(at) = self.next_ping().filter(|at| *at <= now) else { return };
-        let Some(peer) = self.table.stalest().map(|contact| contact.peer()) else { return };
+        if now < self.upkeep.ping.after(PING_PAUSE) {
+            return; // Looking for the stalest of two hundred is no small part of what a node does.
+        }
+        let Some(contact) = self.table.stalest() else { return };
+        let at = self.ping_due(contact);
+        if now < at {
+            return;
+        }
+        let peer = contact.peer();
         self.upkeep.ping = at.max(now);
         if self.calls.may_ping(&peer.key()) {
             self.call(peer, Request::Ping, Purpose::Ping);
@@ -217,7 +224,7 @@ impl Overlay {
             queued,
             self.upkeep.neighbourhood.filter(|_| idle),
             stale.filter(|_| idle),
-            self.next_ping(),
+            self.table.stalest().map(|contact| self.ping_due(contact)),
             self.reach.next_timeout().filter(|_| !self.table.is_empty()),
             holds.then_some(self.upkeep.sweep),
             self.repair.next_timeout(),
@@ -226,13 +233,12 @@ impl Overlay {
         times.into_iter().flatten().min().map(|at| at.max(now.after(Span::from_ms(1))))
     }
 
-    fn next_ping(&self) -> Option<Tick> {
-        let contact = self.table.stalest()?;
+    fn ping_due(&self, contact: &Contact) -> Tick {
         let due = if contact.failures() > 0 {
             self.upkeep.ping.after(RETRY_PAUSE)
         } else {
             contact.last_answered().after(self.config.upkeep.keep_alive)
         };
-        Some(due.max(self.upkeep.ping.after(PING_PAUSE)))
+        due.max(self.upkeep.ping.after(PING_PAUSE))
     }
 }

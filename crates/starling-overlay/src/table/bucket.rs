@@ -1,8 +1,8 @@
 //! One bucket: the contacts that share so many leading bits with us, and no more.
 
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
+use starling_proto::addr::Peer;
 use starling_proto::ids::NodeKey;
 use starling_proto::time::Tick;
 
@@ -39,9 +39,9 @@ impl Bucket {
         known.is_some_and(|entry| entry.group() != contact.group())
     }
 
-    pub(super) fn is_at(&self, key: &NodeKey, addresses: &[SocketAddr]) -> bool {
-        let mut known = self.entries.iter().chain(&self.spares).filter(|contact| contact.key() == *key);
-        known.any(|contact| addresses.contains(&contact.address()))
+    pub(super) fn is_at(&self, peer: &Peer) -> bool {
+        let mut known = self.entries.iter().chain(&self.spares).filter(|contact| contact.key() == peer.key());
+        known.any(|contact| contact.address().is_some_and(|at| peer.addresses().contains(&at)))
     }
 
     /// Offers a contact that has just answered. Old contacts stay: it enters if there is room, in the place of one

@@ -1,7 +1,6 @@
 //! A peer that has answered, as small as it can be: a node of a large network knows two hundred of them.
 
-use core::net::SocketAddr;
-use core::num::NonZeroU16;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use starling_proto::addr::Peer;
 use starling_proto::ids::{NodeId, NodeKey};
@@ -12,10 +11,8 @@ use crate::group::AddressGroup;
 /// A server that has answered us at an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    key: NodeKey,
-    id: NodeId,
-    address: SocketAddr,
-    claimed_port: Option<NonZeroU16>,
+    /// How others may dial it: the proven address first.
+    peer: Peer,
     failures: u8,
     last_answered: Tick,
 }
@@ -26,32 +23,21 @@ impl Contact {
     #[must_use]
     pub fn new(key: NodeKey, address: SocketAddr, claims: &[SocketAddr], answered: Tick) -> Self {
         let other_port = |claim: &&SocketAddr| claim.ip() == address.ip() && claim.port() != address.port();
-        let claimed_port = claims.iter().find(other_port).and_then(|claim| NonZeroU16::new(claim.port()));
-        Self { key, id: key.node_id(), address, claimed_port, failures: 0, last_answered: answered }
+        let claimed = claims.iter().find(other_port).copied();
+        let peer = Peer::new(key, core::iter::once(address).chain(claimed));
+        Self { peer, failures: 0, last_answered: answered }
     }
 
     /// The node key.
     #[must_use]
     pub const fn key(&self) -> NodeKey {
-        self.key
+        self.peer.key()
     }
 
     /// The place in the overlay.
     #[must_use]
     pub const fn id(&self) -> &NodeId {
-        &self.id
-    }
-
-    /// The address that a connection has proven.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The group of the proven address.
-    #[must_use]
-    pub fn group(&self) -> AddressGroup {
-        AddressGroup::of(&self.address)
+        self.peer.id()
     }
 
     /// Requests in a row that got no answer.
@@ -66,11 +52,23 @@ impl Contact {
         self.last_answered
     }
 
+    /// The address that a connection has proven.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.peer.addresses().first().copied()
+    }
+
+    /// The group of the proven address.
+    #[must_use]
+    pub fn group(&self) -> AddressGroup {
+        const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        AddressGroup::of(self.peer.addresses().first().unwrap_or(&NOWHERE))
+    }
+
     /// How others may dial it: the proven address first.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        let claimed = self.claimed_port.map(|port| SocketAddr::new(self.address.ip(), port.get()));
-        Peer::new(self.key, core::iter::once(self.address).chain(claimed))
+        self.peer.clone()
     }
 
     pub(super) const fn answered(&mut self, now: Tick) {

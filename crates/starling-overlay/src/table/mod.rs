@@ -8,17 +8,17 @@ mod contact;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 
 use rand_core::CryptoRng;
-use starling_proto::ids::{Distance, NodeId, NodeKey};
+use starling_proto::addr::Peer;
+use starling_proto::ids::{NodeId, NodeKey};
 use starling_proto::time::{Span, Tick};
 
 use self::bucket::{Bucket, Caps};
 pub use self::contact::Contact;
 use crate::config::TableConfig;
 use crate::group::AddressGroup;
-use crate::leading::leading;
+use crate::leading::closer;
 
 /// Nobody has answered for this long: it is rather our own connection that is down than everybody else.
 const OFFLINE_AFTER: Span = Span::from_secs(60);
@@ -98,10 +98,10 @@ impl Table {
         bucket.is_some_and(|bucket| bucket.entries().iter().any(|contact| contact.id() == id))
     }
 
-    /// Whether a contact, or one that waits for a place, is known at one of these addresses.
+    /// Whether a contact, or one that waits for a place, is known at one of this peer's addresses.
     #[must_use]
-    pub fn is_at(&self, key: &NodeKey, addresses: &[SocketAddr]) -> bool {
-        self.buckets.get(self.index(&key.node_id())).is_some_and(|bucket| bucket.is_at(key, addresses))
+    pub fn is_at(&self, peer: &Peer) -> bool {
+        self.buckets.get(self.index(peer.id())).is_some_and(|bucket| bucket.is_at(peer))
     }
 
     /// Offers a server that has just answered us.
@@ -275,7 +275,7 @@ impl Table {
             let start = found.len();
             found.extend(stage.iter().flat_map(Bucket::entries).filter(|contact| keep(contact)));
             if let Some(new) = found.get_mut(start..) {
-                new.sort_unstable_by_key(|contact: &&Contact| Nearness::of(contact.id(), target));
+                new.sort_unstable_by(|a, b| closer(a.id(), b.id(), target));
             }
             found.truncate(count);
         }
@@ -293,16 +293,6 @@ impl Table {
             self.len = self.len.saturating_sub(1);
         }
         change
-    }
-}
-
-/// Orders like the distance; most often its first word decides.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Nearness(u64, Distance);
-
-impl Nearness {
-    fn of(id: &NodeId, target: &NodeId) -> Self {
-        Self(leading(id, target), id.distance(target))
     }
 }
 

@@ -157,10 +157,17 @@ fn ground(protocol: Protocol) -> impl Iterator<Item = Scenario> {
         one("ground-100-spread-colluders-20", stand(100, Stand::Spread), 20, Task::Fetch),
         Scenario { target: None, ..one("ground-200-spread", stand(200, Stand::Spread), 0, Task::Fetch) },
         one("ground-20-frozen", own(20), 0, Task::FetchNewest),
+        one("ground-40-outside-frozen", stand(40, Stand::Outside), 0, Task::FetchNewest),
+        one("ground-100-twofold-frozen", stand(100, Stand::Twofold), 0, Task::FetchNewest),
+        one("ground-100-spread-frozen", stand(100, Stand::Spread), 0, Task::FetchNewest),
         one("ground-20-search", own(20), 0, Task::Search),
         one("ground-40-search", own(40), 0, Task::Search),
+        one("ground-100-twofold-search", stand(100, Stand::Twofold), 0, Task::Search),
+        one("ground-100-spread-search", stand(100, Stand::Spread), 0, Task::Search),
         one("ground-20-mailbox", own(20), 0, Task::Collect),
         one("ground-40-mailbox", own(40), 0, Task::Collect),
+        one("ground-100-twofold-mailbox", stand(100, Stand::Twofold), 0, Task::Collect),
+        one("ground-100-spread-mailbox", stand(100, Stand::Spread), 0, Task::Collect),
     ]
     .into_iter()
 }

@@ -12,7 +12,7 @@ mod queue;
 mod seal;
 mod wires;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use rand_chacha::ChaCha8Rng;
@@ -88,7 +88,7 @@ impl Terrain {
 pub struct Overlays {
     terrain: Terrain,
     members: Vec<Member>,
-    by_key: BTreeMap<NodeKey, OverlayIndex>,
+    by_key: HashMap<NodeKey, OverlayIndex>,
     /// Who does not behave as written.
     pub adversary: Adversary,
     queue: Queue,
@@ -113,7 +113,7 @@ impl Overlays {
         Self {
             terrain,
             members: Vec::new(),
-            by_key: BTreeMap::new(),
+            by_key: HashMap::new(),
             adversary: Adversary::default(),
             queue: Queue::default(),
             inbound: BTreeMap::new(),

@@ -115,6 +115,8 @@ pub struct UpkeepConfig {
     pub dial_back_max: Span,
     /// A server asks to be dialled this often, so that one that cannot be reached any more stops serving.
     pub dial_back_server: Span,
+    /// One whom only acquaintances have dialled asks this often: whoever it knew first is let in no longer for that alone.
+    pub dial_back_unproven: Span,
     /// Within this time of being accepted a dial must arrive.
     pub dial_back_within: Span,
     /// How often held records are looked through for expired ones and those that need repair.
@@ -250,6 +252,7 @@ impl Default for UpkeepConfig {
             dial_back: Span::from_secs(1),
             dial_back_max: Span::from_secs(600),
             dial_back_server: Span::from_hours(2),
+            dial_back_unproven: Span::from_secs(360),
             dial_back_within: Span::from_secs(30),
             sweep: Span::from_secs(60),
             refresh_width: 4,

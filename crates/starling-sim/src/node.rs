@@ -20,6 +20,7 @@ use starling_proto::time::{Now, Tick, UnixMillis};
 
 use crate::bodies::SharedBodies;
 use crate::network::connections::Connections;
+use crate::network::router::{Nat, Router};
 use crate::session::InsecureAccount;
 use crate::traffic::Traffic;
 use crate::verdicts::SharedVerifier;
@@ -34,8 +35,8 @@ pub struct NodeSetup {
     pub profile: Profile,
     /// The core's numbers.
     pub config: Config,
-    /// Whether others can dial it.
-    pub reachable: bool,
+    /// What stands between it and the network.
+    pub nat: Nat,
 }
 
 /// See the module's text.
@@ -60,7 +61,7 @@ pub struct Node {
     full: bool,
     /// Whether the process has found that out.
     knows_full: bool,
-    pub(crate) reachable: bool,
+    pub(crate) router: Router,
     pub(crate) greeting: (Mode, Vec<SocketAddr>),
     pub(crate) connections: Connections,
     pub(crate) traffic: Traffic,
@@ -128,7 +129,7 @@ impl Node {
         let mut node = Self {
             key: identity.node().public(),
             account: identity.account(),
-            reachable: setup.reachable,
+            router: Router::new(setup.nat),
             setup,
             address,
             disk,
@@ -182,6 +183,18 @@ impl Node {
         self.address
     }
 
+    /// How it greets: whether it serves.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.greeting.0
+    }
+
+    /// What stands between it and the network.
+    #[must_use]
+    pub const fn nat(&self) -> Nat {
+        self.router.nat()
+    }
+
     /// Whether it runs.
     #[must_use]
     pub const fn is_up(&self) -> bool {
@@ -209,7 +222,10 @@ impl Node {
     /// Starts a process. `now` is the world's.
     pub(crate) fn start(&mut self, address: Option<SocketAddr>, now: Now, seed: u64) {
         self.rng = ChaCha8Rng::seed_from_u64(seed);
-        self.address = address.unwrap_or(self.address);
+        if let Some(address) = address {
+            self.address = address;
+            self.router.forget();
+        }
         self.began = now.tick;
         self.knows_full = false;
         self.load(now);

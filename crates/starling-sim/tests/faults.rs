@@ -12,7 +12,7 @@ use starling_proto::time::Span;
 use starling_sim::checks::sometimes::Sometimes;
 use starling_sim::faults::partition::Partition;
 use starling_sim::faults::{Chance, NodeFaults};
-use starling_sim::network::{Network, NodeIndex, World};
+use starling_sim::network::{Nat, Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
 
 const ADA: NodeIndex = NodeIndex(0);
@@ -23,7 +23,7 @@ fn network(count: usize) -> Network {
     for _ in 0..count {
         let profile = Profile::new(Name::new("Before").unwrap());
         let config = Config::of(&"test".parse().unwrap());
-        network.add(NodeSetup { profile, config, reachable: true });
+        network.add(NodeSetup { profile, config, nat: Nat::None });
     }
     network
 }

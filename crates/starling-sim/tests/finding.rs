@@ -15,7 +15,7 @@ use starling_core::view::SearchResults;
 use starling_proto::addr::JoinAddr;
 use starling_proto::identity::{About, Name};
 use starling_proto::time::Span;
-use starling_sim::network::{Network, NodeIndex, World};
+use starling_sim::network::{Nat, Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
 
 const TRADES: [&str; 5] = ["gardener", "chess player", "astronomer", "carpenter", "sailor"];
@@ -24,7 +24,7 @@ fn setup(number: usize) -> NodeSetup {
     let mut profile = Profile::new(Name::new(format!("Person{number:03}")).unwrap());
     profile.about = About::new(TRADES[number % TRADES.len()]).unwrap();
     profile.listed = true;
-    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), reachable: true }
+    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), nat: Nat::None }
 }
 
 /// `count` nodes that joined through the first, and have had time to list themselves.

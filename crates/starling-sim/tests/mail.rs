@@ -21,7 +21,7 @@ use starling_proto::identity::Name;
 use starling_proto::ids::RecordKey;
 use starling_proto::record::RecordKind;
 use starling_proto::time::Span;
-use starling_sim::network::{Network, NodeIndex, World};
+use starling_sim::network::{Nat, Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
 
 const ADA: NodeIndex = NodeIndex(1);
@@ -29,7 +29,7 @@ const BOB: NodeIndex = NodeIndex(2);
 
 fn setup(number: usize) -> NodeSetup {
     let profile = Profile::new(Name::new(format!("Person{number:03}")).unwrap());
-    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), reachable: true }
+    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), nat: Nat::None }
 }
 
 /// `count` nodes, of whom Ada and Bob are contacts and have talked.

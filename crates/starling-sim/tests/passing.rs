@@ -21,7 +21,7 @@ use starling_proto::identity::Name;
 use starling_proto::message::Request;
 use starling_proto::record::RecordKind;
 use starling_proto::time::Span;
-use starling_sim::network::{Network, NodeIndex, World};
+use starling_sim::network::{Nat, Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
 
 /// Cannot be dialled: she holds nothing for others, so that all she asks is for herself.
@@ -31,7 +31,11 @@ const BOB: NodeIndex = NodeIndex(1);
 fn setup(number: usize) -> NodeSetup {
     let mut profile = Profile::new(Name::new(format!("Person{number:03}")).unwrap());
     profile.listed = number < 3;
-    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), reachable: number > 0 }
+    NodeSetup {
+        profile,
+        config: Config::of(&"test".parse().unwrap()),
+        nat: if number > 0 { Nat::None } else { Nat::Closed },
+    }
 }
 
 fn choose(network: &mut Network, who: NodeIndex, pass_on: PassOn) {

@@ -10,7 +10,7 @@ use starling_core::profile::Profile;
 use starling_proto::addr::JoinAddr;
 use starling_proto::identity::Name;
 use starling_proto::time::Span;
-use starling_sim::network::{Network, World};
+use starling_sim::network::{Nat, Network, World};
 use starling_sim::node::NodeSetup;
 use starling_sim::scale::{Interrupted, Meter, Outcome, Plan, run};
 
@@ -57,7 +57,7 @@ fn shared_verdicts_change_nothing() {
         let mut network = Network::new(World { shared_verdicts, ..World::default() });
         let mut profile = Profile::new(Name::new("Ada").unwrap());
         profile.listed = true;
-        let setup = NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), reachable: true };
+        let setup = NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), nat: Nat::None };
         let first = network.add(setup.clone());
         let door = JoinAddr { key: network.node(first).key(), address: network.node(first).address() };
         for _ in 0..5 {

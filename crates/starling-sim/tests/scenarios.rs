@@ -84,6 +84,16 @@ fn clk_02_wrong_clocks() {
 }
 
 #[test]
+fn net_08_every_kind_of_router() {
+    holds("every-kind-of-router", [1, 2]);
+}
+
+#[test]
+fn net_08_town_behind_routers() {
+    holds("town-behind-routers", [1]);
+}
+
+#[test]
 fn everyone_restarts() {
     holds("everyone-restarts", [1]);
 }

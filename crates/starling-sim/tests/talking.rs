@@ -19,7 +19,7 @@ use starling_proto::identity::Name;
 use starling_proto::ids::{AccountKey, MessageId};
 use starling_proto::time::Span;
 use starling_sim::faults::partition::Partition;
-use starling_sim::network::{Network, NodeIndex, World};
+use starling_sim::network::{Nat, Network, NodeIndex, World};
 use starling_sim::node::NodeSetup;
 
 const ADA: NodeIndex = NodeIndex(1);
@@ -27,7 +27,7 @@ const BOB: NodeIndex = NodeIndex(2);
 
 fn setup(number: usize) -> NodeSetup {
     let profile = Profile::new(Name::new(format!("Person{number:03}")).unwrap());
-    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), reachable: true }
+    NodeSetup { profile, config: Config::of(&"test".parse().unwrap()), nat: Nat::None }
 }
 
 /// `count` nodes that joined through the first, and have had time to publish what they are.

@@ -27,6 +27,9 @@ impl Overlay {
         answer: Result<Response, CallError>,
     ) -> Result<(), StorageError> {
         let Some(Open { to: key, purpose, telling }) = self.calls.close(call) else { return Ok(()) };
+        if answer.is_err() {
+            self.parted.note(key, context.now.tick);
+        }
         match &answer {
             Ok(Response::Hello(hello)) if purpose == Purpose::Greet => {
                 self.greeted(context, &key, hello.clone())?;

@@ -86,6 +86,11 @@ impl Calls {
         pings().all(|open| open.to != *key) && pings().count() < PINGS
     }
 
+    /// Whether a request to `key` is under way.
+    pub(super) fn are_to(&self, key: &NodeKey) -> bool {
+        self.open.values().any(|open| open.to == *key)
+    }
+
     pub(super) fn repairs(&self) -> usize {
         let repair = |purpose: &Purpose| matches!(purpose, Purpose::Check(_) | Purpose::Repair);
         self.open.values().filter(|open| repair(&open.purpose)).count()

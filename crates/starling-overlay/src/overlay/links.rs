@@ -14,11 +14,9 @@ use super::calls::Purpose;
 use super::{Context, Overlay};
 use crate::group::AddressGroup;
 use crate::io::{Event, Remote};
+use crate::reach::Witness;
 use crate::storage::StorageError;
 use crate::table::{Change, Contact};
-
-/// A peer that we have dialled within this time may reach us only because of that, through a router's open door.
-const DIALLED_LATELY: Span = Span::from_secs(300);
 
 /// A connection that comes up within this time after our mode has changed may have begun before.
 const GREETING_ON_ITS_WAY: Span = Span::from_secs(10);
@@ -37,8 +35,6 @@ pub(super) struct Link {
     /// When it last changed from one mode to the other, as far as we believed it.
     changed: Option<Tick>,
     claims: Vec<SocketAddr>,
-    /// Whether we dialled it.
-    dialled: bool,
     /// Whether it has answered us.
     answered: bool,
     since: Tick,
@@ -47,7 +43,7 @@ pub(super) struct Link {
 impl Link {
     const fn new(address: SocketAddr, mode: Mode, since: Tick) -> Self {
         let claims = Vec::new();
-        Self { address, mode, claimed: mode, changed: None, claims, dialled: false, answered: false, since }
+        Self { address, mode, claimed: mode, changed: None, claims, answered: false, since }
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -91,16 +87,19 @@ impl Overlay {
         if key == self.me {
             return Ok(());
         }
+        let met = self.links.contains_key(&key)
+            || self.calls.are_to(&key)
+            || self.parted.lately(&key, context.now.tick);
         if !self.links.contains_key(&key) {
             self.event(Event::PeerUp(key));
         }
         let link = self.links.entry(key).or_insert_with(|| Link::new(address, hello.mode, context.now.tick));
         link.address = address;
-        link.dialled |= dialled;
         link.answered |= dialled;
         let before = self.mode_changed;
         if !dialled {
-            self.was_dialled(context, &key, address);
+            let witness = if met { Witness::Acquaintance } else { Witness::Stranger };
+            self.was_dialled(context, address, witness);
         }
         self.greeted(context, &key, hello)?;
         // The shell may have greeted with the mode that we had when the handshake began.
@@ -111,8 +110,9 @@ impl Overlay {
         Ok(())
     }
 
-    pub(super) fn peer_down(&mut self, key: &NodeKey) {
+    pub(super) fn peer_down(&mut self, key: &NodeKey, now: Tick) {
         if self.links.remove(key).is_some() {
+            self.parted.note(*key, now);
             self.unbelieved.remove(key);
             self.holder.disconnected(key);
             self.event(Event::PeerDown(*key));
@@ -289,19 +289,20 @@ impl Overlay {
     }
 
     /// A peer has dialled us: if it is of another group, and not one whose way in we have opened ourselves, then
-    /// anybody can, and we serve. Where there are no better witnesses, neighbours and old acquaintances must do.
-    fn was_dialled(&mut self, context: &mut Context<'_>, key: &NodeKey, address: SocketAddr) {
+    /// anybody can, and we serve. Where there are no better witnesses, neighbours must do, and acquaintances: for a newcomer,
+    /// who knows few as yet, until it is checked.
+    fn was_dialled(&mut self, context: &mut Context<'_>, address: SocketAddr, witness: Witness) {
         let now = context.now.tick;
         let own = |group: &AddressGroup| self.observed.is_own_group(group);
         let strangers = self.table.contacts().any(|contact| !own(&contact.group()));
-        let lately = self.links.get(key).is_some_and(|link| link.dialled)
-            || self.table.get(key).is_some_and(|known| now.since(known.last_answered()) < DIALLED_LATELY);
-        let small = self.table.len() <= limits::WIDE;
-        if (own(&AddressGroup::of(&address)) && strangers) || (lately && !small) {
+        if own(&AddressGroup::of(&address)) && strangers {
             return;
         }
+        if witness == Witness::Acquaintance && self.table.len() > limits::WIDE {
+            return self.reach.tried(now);
+        }
         let random = context.random();
-        self.reach.dialled(now, random);
+        self.reach.dialled(now, random, witness);
         self.announce(context);
     }
 }

@@ -14,6 +14,7 @@ mod links;
 mod minute;
 mod moves;
 mod own;
+mod parted;
 mod passing;
 mod repair;
 mod serve;
@@ -40,6 +41,7 @@ use self::favours::Favours;
 use self::join::Join;
 use self::links::Link;
 use self::minute::Minute;
+use self::parted::Parted;
 use self::repair::Repair;
 pub use self::status::Status;
 use self::tasks::{Task, TaskId};
@@ -72,6 +74,7 @@ pub struct Overlay {
     links: BTreeMap<NodeKey, Link>,
     /// Those of them whose word on their mode came too soon after another.
     unbelieved: BTreeSet<NodeKey>,
+    parted: Parted,
     limiter: Limiter,
     observed: Observed,
     reach: Reach,
@@ -122,6 +125,7 @@ impl Overlay {
             table: Table::new(id, config.table),
             links: BTreeMap::new(),
             unbelieved: BTreeSet::new(),
+            parted: Parted::default(),
             limiter: Limiter::new(config.service),
             observed: Observed::default(),
             reach: Reach::new(config.upkeep),
@@ -160,7 +164,7 @@ impl Overlay {
         let context = &mut context;
         match input {
             Input::PeerUp { remote, hello, dialled } => self.peer_up(context, &remote, hello, dialled)?,
-            Input::PeerDown(key) => self.peer_down(&key),
+            Input::PeerDown(key) => self.peer_down(&key, now.tick),
             Input::Request { remote, inbound, request } => self.serve(context, &remote, inbound, request)?,
             Input::Answer { call, answer } => self.answered(context, call, answer)?,
             Input::Command { op, command } => self.command(context, op, command)?,

@@ -293,7 +293,7 @@ mod tests {
     use starling_proto::time::UnixMillis;
 
     use super::*;
-    use crate::network::World;
+    use crate::network::{Nat, World};
     use crate::node::NodeSetup;
 
     const ADA: NodeIndex = NodeIndex(0);
@@ -305,7 +305,7 @@ mod tests {
         for _ in 0..2 {
             let profile = Profile::new(Name::new("Person").unwrap());
             let config = Config::of(&"test".parse().unwrap());
-            network.add(NodeSetup { profile, config, reachable: true });
+            network.add(NodeSetup { profile, config, nat: Nat::None });
         }
         network
     }

@@ -65,6 +65,8 @@ pub enum Rule {
     GroupCaps,
     /// After the faults have ended everybody knows somebody who serves.
     NobodyIsAlone,
+    /// After the faults have ended those serve whom strangers can dial, and no others.
+    ServersAreDialled,
     /// Queues are bounded, and every request is answered.
     Bounds,
     /// Whoever is listed is found, as they describe themselves.

@@ -21,6 +21,10 @@ pub enum Sometimes {
     AskedTwice,
     /// Something could not be dialled for a cut.
     DialCut,
+    /// A router let a dial not through.
+    DialFiltered,
+    /// A dial came in by a way that its router had left open, where a stranger's would not have.
+    WayLeftOpen,
     /// A dial was refused, since the other side had no seat.
     DialRefused,
     /// An idle connection was closed to make room for a dial.

@@ -8,6 +8,7 @@ use starling_core::storage::{
 };
 use starling_overlay::storage::HeldRecord;
 use starling_proto::ids::NodeKey;
+use starling_proto::message::Mode;
 use starling_proto::record::RecordKind;
 use starling_proto::time::Span;
 
@@ -29,6 +30,9 @@ const BUCKET: usize = 20;
 /// Of one /24 in a bucket, and of one /16.
 const STREET: usize = 2;
 const TOWN: usize = 4;
+/// Contacts up to which a node may take the dials of acquaintances for proof that it can be dialled: it does with eighty,
+/// and a table grows and shrinks.
+const FEW: usize = 85;
 /// Requests of one node under way.
 const CALLS: usize = 1_024;
 /// Requests that one node owes an answer to, and how long at most.
@@ -74,6 +78,32 @@ pub fn nobody_is_alone(network: &Network) -> Vec<Violation> {
             found.push(violation(network, index, Rule::NobodyIsAlone, what));
         }
     }
+    found
+}
+
+/// Whether those serve whom strangers can dial, and no others. Who knows few has only acquaintances to tell by, and may be
+/// wrong; each finds out in its own time, so that a quarter of the others may be too, and a fiftieth of those who can be
+/// dialled.
+#[must_use]
+pub fn servers_are_dialled(network: &Network) -> Vec<Violation> {
+    let (mut clients, mut open, mut servers, mut behind) = (Vec::new(), 0, Vec::new(), 0);
+    for index in network.indices() {
+        let node = network.node(index);
+        let Some(overlay) = node.overlay().filter(|overlay| overlay.peers() > 0) else { continue };
+        let (mode, nat, knows) = (node.mode(), node.nat(), overlay.peers());
+        let what = format!("a {mode:?} who knows {knows}, behind a router of kind {nat:?}");
+        let violation = violation(network, index, Rule::ServersAreDialled, what);
+        if nat.lets_strangers_in() {
+            open += 1;
+            clients.extend((mode == Mode::Client).then_some(violation));
+        } else if knows > FEW {
+            behind += 1;
+            servers.extend((mode == Mode::Server).then_some(violation));
+        }
+    }
+    let mut found = Vec::new();
+    found.extend((clients.len() * 50 > open).then_some(clients).into_iter().flatten());
+    found.extend((servers.len() * 4 > behind).then_some(servers).into_iter().flatten());
     found
 }
 

@@ -11,7 +11,7 @@ use starling_proto::version::NetworkName;
 
 use super::{CrashPoint, Outcome};
 use crate::checks::{Ledger, Rule, standing};
-use crate::network::{Network, NodeIndex, World};
+use crate::network::{Nat, Network, NodeIndex, World};
 use crate::node::NodeSetup;
 use crate::scenario::Users;
 
@@ -76,8 +76,8 @@ impl Story {
     fn meet(&mut self) {
         for number in 0..NODES {
             // With every other seed one of the two cannot be dialled.
-            let reachable = NodeIndex(number) != BOB || self.seed % 2 == 1;
-            self.network.add(setup(number, reachable));
+            let closed = NodeIndex(number) == BOB && self.seed.is_multiple_of(2);
+            self.network.add(setup(number, if closed { Nat::Closed } else { Nat::None }));
             self.pass(JOINING);
         }
         self.users.ask(&mut self.ledger, ADA, BOB);
@@ -228,9 +228,9 @@ impl Story {
     }
 }
 
-fn setup(number: usize, reachable: bool) -> NodeSetup {
+fn setup(number: usize, nat: Nat) -> NodeSetup {
     let profile = Profile::new(Name::new(format!("Person{number}")).expect("a short name"));
     let network: NetworkName = "lab".parse().expect("a name");
     let stamps = StampPolicy::for_network(&network, 0).expect("a network of its own");
-    NodeSetup { profile, config: Config { stamps, ..Config::of(&network) }, reachable }
+    NodeSetup { profile, config: Config { stamps, ..Config::of(&network) }, nat }
 }

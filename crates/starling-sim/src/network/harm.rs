@@ -168,7 +168,7 @@ impl Network {
         let connections: Vec<_> =
             self.node(index).connections.iter().map(|(peer, connection)| (peer, *connection)).collect();
         for (peer, connection) in connections {
-            let (remote, hello) = (self.remote(peer, connection.binding), self.hello(peer, index));
+            let (remote, hello) = (self.remote(peer, index, connection.binding), self.hello(peer, index));
             let input = Box::new(Input::PeerUp { remote, hello, dialled: connection.dialled });
             let wait = connection.stands.since(self.now);
             self.schedule(wait, Happening::Owed { to: index, life, input });

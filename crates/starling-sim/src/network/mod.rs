@@ -9,10 +9,11 @@ mod crash;
 mod globe;
 mod harm;
 mod queue;
+pub(crate) mod router;
 mod trace;
 mod wires;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ use self::connections::Connections;
 use self::crash::Crashes;
 pub use self::crash::{Batch, CrashPoint, Moment};
 use self::queue::{Happening, Queue};
+pub use self::router::Nat;
 use self::trace::Trace;
 use crate::bodies::SharedBodies;
 use crate::checks::sometimes::{Reached, Sometimes};
@@ -121,7 +123,7 @@ pub struct Network {
     now: Tick,
     queue: Queue,
     nodes: Vec<Node>,
-    by_key: BTreeMap<NodeKey, NodeIndex>,
+    by_key: HashMap<NodeKey, NodeIndex>,
     /// What waits for an answer: ids come again after a crash, tickets do not.
     calls: BTreeMap<(NodeIndex, CallId), Asked>,
     inbound: BTreeMap<(NodeIndex, InboundId), Waiting>,
@@ -162,7 +164,7 @@ impl Network {
             now: Tick::ZERO,
             queue: Queue::default(),
             nodes: Vec::new(),
-            by_key: BTreeMap::new(),
+            by_key: HashMap::new(),
             calls: BTreeMap::new(),
             inbound: BTreeMap::new(),
             next_id: 0,

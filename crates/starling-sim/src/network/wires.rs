@@ -1,6 +1,7 @@
 //! Connections, and the requests and answers on them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use rand_core::Rng as _;
 use starling_core::io::{CallId, Input, Way};
@@ -75,6 +76,7 @@ impl Network {
         (at, bytes): (Tick, usize),
     ) {
         let epoch = self.node(from).connections.get(to).map_or(0, |connection| connection.epoch);
+        self.keep_open(from, to);
         let leaves = at.after(self.links.queue(from, bytes, at));
         let parcel = Parcel { from, to, epoch, sent: leaves, call, ticket, cargo };
         self.attempt(Box::new(parcel), Remaining::of(bytes), leaves);
@@ -130,15 +132,42 @@ impl Network {
     /// The node behind `to`, if it is up, has one of the addresses, and takes dials or is connected already.
     fn reach(&mut self, from: NodeIndex, to: &Peer, fresh: bool) -> Option<NodeIndex> {
         let target = *self.by_key.get(&to.key())?;
-        let node = self.node(target);
         let connected = !fresh && self.node(from).connections.get(target).is_some();
-        let dialable = node.reachable && to.addresses().contains(&node.address());
-        let there = node.is_up() && target != from && (connected || dialable);
+        let there = target != from
+            && self.node(target).is_up()
+            && (connected || self.gets_through(from, target, to.addresses()));
         let barred = there && !connected && self.cuts.bar_dials(from, target);
         if barred {
             self.reached.note(Sometimes::DialCut);
         }
         (there && !barred).then_some(target)
+    }
+
+    /// Whether a dial to one of these addresses gets through the routers between.
+    fn gets_through(&mut self, from: NodeIndex, target: NodeIndex, addresses: &[SocketAddr]) -> bool {
+        let (now, own) = (self.now, self.node(from).address());
+        addresses.iter().for_each(|address| self.at(from).router.sends(*address, now));
+        let (here, there) = (self.node(from), self.node(target));
+        let comes = |to: &&SocketAddr| {
+            there.router.lets_in(there.address(), here.router.outside(own, **to), **to, now)
+        };
+        let through = addresses.iter().any(|address| comes(&address));
+        let filtered = !through && addresses.iter().any(|address| address.ip() == there.address().ip());
+        let by_an_open_way = through && !there.router.nat().lets_strangers_in();
+        self.reached.add(Sometimes::DialFiltered, u64::from(filtered));
+        self.reached.add(Sometimes::WayLeftOpen, u64::from(by_an_open_way));
+        through
+    }
+
+    /// A packet goes from one to another, and keeps the way back open.
+    fn keep_open(&mut self, from: NodeIndex, to: NodeIndex) {
+        let (now, other) = (self.now, self.seen_at(to, from));
+        self.at(from).router.sends(other, now);
+    }
+
+    /// Where one is seen by another.
+    fn seen_at(&self, who: NodeIndex, by: NodeIndex) -> SocketAddr {
+        self.node(who).router.outside(self.node(who).address(), self.node(by).address())
     }
 
     /// Gives the time from which the side that dials may use it, or why there is no connection and when that is known.
@@ -158,11 +187,12 @@ impl Network {
         let epoch = self.node(from).connections.get(to).map(|connection| connection.epoch);
         let epoch = epoch.unwrap_or_else(|| self.fresh_ticket());
         for (here, there, seat, flights) in [(to, from, theirs, 3), (from, to, ours, 4)] {
+            self.keep_open(here, there);
             let (stands, dialled) = (self.now.after(latency.times(flights)).after(late), here == from);
             let connection = Connection { binding, epoch, dialled, stands, used: stands, heard: stands };
             self.at(here).connections.insert(there, connection, seat);
             let hello = self.hello(there, here);
-            let remote = self.remote(there, binding);
+            let remote = self.remote(there, here, binding);
             let life = self.node(here).life;
             let input = Box::new(Input::PeerUp { remote, hello, dialled });
             self.schedule(stands.since(self.now), Happening::Owed { to: here, life, input });
@@ -270,13 +300,13 @@ impl Network {
             version: ProtocolVersion::CURRENT,
             mode,
             coarse_time_min: self.node(from).clocks(self.now()).seconds().get() / 60,
-            observed: Some(self.node(to).address()),
+            observed: Some(self.seen_at(to, from)),
             addresses,
         }
     }
 
-    pub(super) fn remote(&self, of: NodeIndex, binding: ChannelBinding) -> Remote {
-        Remote { key: self.node(of).key(), address: self.node(of).address(), binding }
+    pub(super) fn remote(&self, of: NodeIndex, by: NodeIndex, binding: ChannelBinding) -> Remote {
+        Remote { key: self.node(of).key(), address: self.seen_at(of, by), binding }
     }
 
     pub(super) fn arrive(&mut self, parcel: Parcel) {
@@ -332,7 +362,7 @@ impl Network {
         {
             return self.reply(to, inbound, Response::Passed(idle(pass)));
         }
-        let remote = self.remote(from, binding);
+        let remote = self.remote(from, to, binding);
         self.hand_over(to, Input::Request { remote, inbound, request });
     }
 

@@ -8,6 +8,7 @@ use starling_crypto::stamp::StampPolicy;
 use starling_proto::identity::{About, Name};
 use starling_proto::version::NetworkName;
 
+use crate::network::Nat;
 use crate::node::NodeSetup;
 
 const CONSONANTS: &str = "bdfghjklmnprstvz";
@@ -38,7 +39,7 @@ impl Person {
         let mut profile = Profile::new(name);
         profile.about = About::new(trade.as_str()).expect("a short text");
         profile.listed = listed;
-        NodeSetup { profile, config: config(), reachable: true }
+        NodeSetup { profile, config: config(), nat: Nat::None }
     }
 }
 

@@ -20,6 +20,7 @@ catalogue![
     "behind-routers",
     "crashes",
     "diurnal-wave",
+    "every-kind-of-router",
     "everyone-restarts",
     "few-seats",
     "flash-crowd",
@@ -34,6 +35,7 @@ catalogue![
     "sixty-percent-lost",
     "split-and-heal",
     "steady",
+    "town-behind-routers",
     "wrong-clocks",
 ];
 

@@ -10,7 +10,7 @@ use crate::checks::sometimes::Sometimes;
 use crate::faults::churn::{Churn, Day};
 use crate::faults::link::Loss;
 use crate::faults::{Chance, LinkFaults, NodeFaults};
-use crate::network::Terrain;
+use crate::network::{Nat, Terrain};
 
 /// Most nodes of a scenario.
 const NODES: usize = 10_000;
@@ -29,6 +29,8 @@ pub struct Scenario {
     pub terrain: Terrain,
     /// Who takes part.
     pub crowd: Crowd,
+    /// What stands between the [`Crowd::clients`] and the network, dealt out in turn; never empty.
+    pub routers: Vec<Nat>,
     /// What happens, one after another.
     pub phases: Vec<Phase>,
     /// When all faults have ended, how long it may take until all has arrived.
@@ -44,8 +46,8 @@ pub struct Scenario {
 pub struct Crowd {
     /// Nodes in the beginning.
     pub nodes: usize,
-    /// Of these, how many nobody can dial: every second, from the second on. Friends beside one another in the ring are
-    /// never both such.
+    /// Of these, how many stand behind a router: every second, from the second on. Friends beside one another in the ring
+    /// are never both such.
     pub clients: usize,
     /// How many of them are listed in the directory.
     pub listed: usize,
@@ -162,6 +164,8 @@ struct Raw {
     nodes: usize,
     #[serde(default)]
     clients: usize,
+    #[serde(default = "closed")]
+    routers: Vec<Nat>,
     #[serde(default)]
     listed: usize,
     #[serde(default)]
@@ -228,6 +232,10 @@ struct RawDay {
     hours: u64,
 }
 
+fn closed() -> Vec<Nat> {
+    vec![Nat::Closed]
+}
+
 const fn one() -> usize {
     1
 }
@@ -240,6 +248,7 @@ impl Raw {
     fn check(self) -> Result<Scenario, ScenarioError> {
         within("nodes", self.nodes as u64, 1, NODES as u64)?;
         within("clients", self.clients as u64, 0, self.nodes as u64 / 2)?;
+        within("routers", self.routers.len() as u64, 1, 64)?;
         within("listed", self.listed as u64, 0, self.nodes as u64)?;
         within("friends", self.friends as u64, 0, self.nodes.saturating_sub(1) as u64 / 2)?;
         within("per_street", self.per_street as u64, 1, 250)?;
@@ -252,6 +261,7 @@ impl Raw {
             about: self.about,
             terrain: self.terrain,
             crowd: Crowd { nodes, clients, listed, friends, per_street, seats },
+            routers: self.routers,
             phases: self.phase.into_iter().map(RawPhase::check).collect::<Result<_, _>>()?,
             healing: Span::from_secs(self.healing_s),
             recall_percent: self.recall_percent,
@@ -370,6 +380,7 @@ mod tests {
         let phase = &scenario.phases[0];
         assert_eq!((phase.links, phase.nodes), (LinkFaults::default(), NodeFaults::default()));
         assert_eq!((phase.events, phase.cut, phase.churn), (Events::default(), None, None));
+        assert_eq!(scenario.routers, [Nat::Closed]);
         assert_eq!((scenario.recall_percent, scenario.crowd.seats), (100, SeatLimits::default()));
     }
 
@@ -389,6 +400,9 @@ mod tests {
         assert_eq!(refused("nodes = 3", "nodes = 0"), out("nodes", 1, 10_000, 0));
         assert_eq!(refused("nodes = 3", "nodes = 3\nfriends = 2"), out("friends", 0, 1, 2));
         assert_eq!(refused("nodes = 3", "nodes = 3\nseats = 3"), out("seats", 4, 512, 3));
+        assert_eq!(refused("nodes = 3", "nodes = 3\nrouters = []"), out("routers", 1, 64, 0));
+        let router = refused("nodes = 3", "nodes = 3\nrouters = [\"conical\"]").to_string();
+        assert!(router.contains("port-restricted"), "{router}");
         let lossy = refused("seconds = 5", "seconds = 5\nloss_percent = 91");
         assert_eq!(lossy, out("loss_percent", 0, 90, 91));
         let churn = refused("seconds = 5", "seconds = 5\nchurn = \"cad\"");

@@ -24,7 +24,7 @@ use crate::checks::{Ledger, Rule, standing};
 use crate::faults::link::unit;
 use crate::faults::partition::Partition;
 use crate::faults::{LinkFaults, NodeFaults, below};
-use crate::network::{Network, NodeIndex, World, address_of};
+use crate::network::{Nat, Network, NodeIndex, World, address_of};
 use crate::node::NodeSetup;
 use crate::scale::Interrupted;
 
@@ -128,8 +128,8 @@ impl<'a> Stage<'a> {
             presence.step(&mut self.network, &mut self.dice);
             if let Some(who) = chaos.step(&mut self.network, SLICE, &mut self.dice) {
                 let whom = NodeIndex(below(&mut self.dice, self.network.nodes().len()));
-                // Two of whom neither can be dialled cannot meet without a relay.
-                if !(self.is_client(who) && self.is_client(whom)) {
+                // Two of whom neither can be dialled by strangers cannot meet without a relay.
+                if [who, whom].iter().any(|one| self.nat(*one).lets_strangers_in()) {
                     self.users.ask(&mut self.ledger, who, whom);
                 }
             }
@@ -173,6 +173,7 @@ impl<'a> Stage<'a> {
         let mut found = standing::contacts_agree(&self.network, &self.users.pairs());
         found.extend(standing::nobody_is_alone(&self.network));
         found.extend(standing::group_caps(&self.network));
+        found.extend(standing::servers_are_dialled(&self.network));
         let recall = self.search()?;
         if recall.is_some_and(|share| share * 100.0 < f64::from(self.scenario.recall_percent)) {
             let what = format!("{:.0} % of searches find", recall.unwrap_or(0.0) * 100.0);
@@ -242,7 +243,7 @@ impl<'a> Stage<'a> {
     fn add(&mut self) -> NodeIndex {
         let (crowd, number) = (self.scenario.crowd, self.network.nodes().len());
         let listed = number < crowd.listed || (number >= crowd.nodes && crowd.listed == crowd.nodes);
-        let setup = setup(NodeIndex(number), listed, !self.is_client(NodeIndex(number)));
+        let setup = setup(NodeIndex(number), listed, self.nat(NodeIndex(number)));
         let mut address: SocketAddr = address_of(NodeIndex(number / crowd.per_street));
         if crowd.per_street > 1 {
             address.set_port(4_000 + u16::try_from(number % crowd.per_street).unwrap_or(0));
@@ -254,9 +255,12 @@ impl<'a> Stage<'a> {
         node
     }
 
-    /// Every second node cannot be dialled, while there are to be such.
-    const fn is_client(&self, node: NodeIndex) -> bool {
-        node.0 % 2 == 1 && node.0 / 2 < self.scenario.crowd.clients
+    /// Every second node stands behind a router, while there are to be such.
+    fn nat(&self, node: NodeIndex) -> Nat {
+        let Scenario { crowd, routers, .. } = self.scenario;
+        let behind = node.0 % 2 == 1 && node.0 / 2 < crowd.clients;
+        let dealt = (node.0 / 2).checked_rem(routers.len()).and_then(|index| routers.get(index));
+        dealt.filter(|_| behind).copied().unwrap_or_default()
     }
 
     fn join(&mut self, node: NodeIndex, door: NodeIndex) {
@@ -348,11 +352,11 @@ fn name(node: NodeIndex) -> String {
 }
 
 /// The numbers of the main network, but for the price of stamps.
-fn setup(node: NodeIndex, listed: bool, reachable: bool) -> NodeSetup {
+fn setup(node: NodeIndex, listed: bool, nat: Nat) -> NodeSetup {
     let mut profile = Profile::new(Name::new(name(node)).expect("a short name"));
     profile.about = About::new("of a scenario").expect("a short text");
     profile.listed = listed;
     let network: NetworkName = "lab".parse().expect("a name");
     let stamps = StampPolicy::for_network(&network, 0).expect("a network of its own");
-    NodeSetup { profile, config: Config { stamps, ..Config::of(&network) }, reachable }
+    NodeSetup { profile, config: Config { stamps, ..Config::of(&network) }, nat }
 }

@@ -22,7 +22,7 @@ use starling_proto::version::NetworkName;
 use super::{Mishap, Outcome, Plan, SAMPLES, Sample};
 use crate::faults::below;
 use crate::faults::partition::Partition;
-use crate::network::{Network, NodeIndex, World, address_of};
+use crate::network::{Nat, Network, NodeIndex, World, address_of};
 use crate::node::NodeSetup;
 use crate::scale::{Interrupted, Progress};
 use crate::scenario::Turns;
@@ -430,5 +430,5 @@ fn setup(number: usize) -> NodeSetup {
     profile.listed = false;
     let network: NetworkName = "lab".parse().expect("a name");
     let stamps = StampPolicy::for_network(&network, 0).expect("a network of its own");
-    NodeSetup { profile, config: Config { stamps, ..Config::of(&network) }, reachable: true }
+    NodeSetup { profile, config: Config { stamps, ..Config::of(&network) }, nat: Nat::None }
 }
